@@ -1,0 +1,172 @@
+#include "cli.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store.h"
+
+#ifndef MONITOR_VERSION
+#define MONITOR_VERSION "0"
+#endif
+
+static const char *program = "monitor";
+
+struct parsed {
+	char letters[256];
+	struct option longs[64];
+};
+
+static void
+warn_va(const char *fmt, va_list ap)
+{
+	flockfile(stderr);
+	fprintf(stderr, "%s: ", program);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	funlockfile(stderr);
+}
+
+void
+cli_warn(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	warn_va(fmt, ap);
+	va_end(ap);
+}
+
+void
+cli_die(int status, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	warn_va(fmt, ap);
+	va_end(ap);
+	exit(status);
+}
+
+void
+cli_usage(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	warn_va(fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "Try '%s --help' or 'man %s'.\n", program, program);
+	exit(EXIT_USAGE);
+}
+
+/* The table as getopt_long(3) wants it. */
+static struct parsed *
+parse_table(const struct cli_option *o)
+{
+	struct parsed *p = calloc(1, sizeof(*p));
+	size_t n = 0, letters = 0;
+
+	if (p == NULL)
+		cli_die(EXIT_ERROR, "out of memory");
+	for (; o->help != NULL; o++) {
+		if (o->key == 0)
+			continue;
+		if (n == sizeof(p->longs) / sizeof(p->longs[0]) - 1 || letters > sizeof(p->letters) - 4)
+			abort();
+		int has = o->arg == NULL ? no_argument :
+		    o->arg[0] == '[' ? optional_argument : required_argument;
+		if (o->name != NULL)
+			p->longs[n++] = (struct option){ o->name, has, NULL, o->key };
+		if (o->key < 256) {
+			p->letters[letters++] = (char)o->key;
+			for (int i = 0; i < has; i++)
+				p->letters[letters++] = ':';
+		}
+	}
+	return p;
+}
+
+static void
+print_help(const struct cli *cli)
+{
+	const struct cli_option *o;
+	char left[64];
+	int n;
+
+	printf("usage: %s %s\n%s\n", cli->program, cli->synopsis, cli->about);
+	for (o = cli->options; o->help != NULL; o++) {
+		if (o->key == 0) {
+			printf("\n%s:\n", o->help);
+			continue;
+		}
+		n = o->key < 256 ? snprintf(left, sizeof(left), "-%c", o->key) :
+		    snprintf(left, sizeof(left), "  ");
+		if (o->name != NULL)
+			n += snprintf(left + n, sizeof(left) - (size_t)n, "%s --%s",
+			    o->key < 256 ? "," : " ", o->name);
+		if (o->arg != NULL)
+			snprintf(left + n, sizeof(left) - (size_t)n, "%s%s%s",
+			    o->arg[0] == '[' ? "[=" : o->name != NULL ? "=" : " ",
+			    o->arg[0] == '[' ? o->arg + 1 : o->arg, "");
+		printf("  %-32s %s\n", left, o->help);
+	}
+	printf("\nThe manual: man %s\n", cli->program);
+	exit(cli_close_stdout() == 0 ? EXIT_SUCCESS : EXIT_ERROR);
+}
+
+int
+cli_next(struct cli *cli)
+{
+	struct parsed *p = cli->parsed;
+	int key;
+
+	if (p == NULL) {
+		program = cli->program;
+		cli->argv[0] = (char *)(uintptr_t)program;
+		p = cli->parsed = parse_table(cli->options);
+	}
+	switch (key = getopt_long(cli->argc, cli->argv, p->letters, p->longs, NULL)) {
+	case CLI_HELP:
+		print_help(cli);
+		break;
+	case CLI_VERSION:
+		printf("%s %s\n", program, MONITOR_VERSION);
+		exit(cli_close_stdout() == 0 ? EXIT_SUCCESS : EXIT_ERROR);
+	case '?':
+		fprintf(stderr, "Try '%s --help' or 'man %s'.\n", program, program);
+		exit(EXIT_USAGE);
+	case -1:
+		free(p);
+		cli->parsed = NULL;
+		break;
+	}
+	return key;
+}
+
+const char *
+cli_store(const char *option)
+{
+	const char *env = getenv("MONITOR_STORE");
+
+	if (option != NULL)
+		return option;
+	return env != NULL && *env != '\0' ? env : STORE_DEFAULT;
+}
+
+int
+cli_close_stdout(void)
+{
+	bool failed = ferror(stdout) != 0;
+
+	errno = 0;
+	if (fclose(stdout) == EOF)
+		failed = true;
+	if (!failed || errno == EPIPE)
+		return 0;
+	cli_warn("standard output: %s", errno != 0 ? strerror(errno) : "write error");
+	return -1;
+}

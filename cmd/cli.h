@@ -1,0 +1,68 @@
+/*
+ * cli.h - what every command does alike: options from one table, messages,
+ * exit codes, the store's URL, a checked standard output.
+ */
+#ifndef MONITOR_CLI_H
+#define MONITOR_CLI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "error.h"
+
+/* Exit codes; 0 is done. */
+enum {
+	EXIT_ERROR = 1,       /* but monitor-query: EXIT_QUERY_ERROR */
+	EXIT_USAGE = 2,
+	EXIT_REFUSED = 3,     /* monitor-ingest: done, but some lines were refused */
+	EXIT_NOTHING = 1,     /* monitor-query: nothing matched */
+	EXIT_QUERY_ERROR = 3,
+	EXIT_TEMPFAIL = 75,   /* monitor-purge: locked; try again (sysexits.h) */
+};
+
+/* One option: it makes the getopt_long(3) tables, and --help. A key below 256
+ * is its letter. A table ends with a zeroed entry; one that has only `help`
+ * is a heading. */
+struct cli_option {
+	int key;
+	const char *name;   /* the long name */
+	const char *arg;    /* what it takes ("DURATION"; "[WHEN]" if it may be left out), or NULL */
+	const char *help;
+};
+
+/* Keys of the options that every table has (CLI_COMMON_OPTIONS), which
+ * cli_next() acts on by itself. */
+enum { CLI_HELP = 1000, CLI_VERSION, CLI_OWN = 1100 /* first free key */ };
+#define CLI_COMMON_OPTIONS \
+	{ CLI_HELP, "help", NULL, "show this help" }, \
+	{ CLI_VERSION, "version", NULL, "show the version" }
+
+struct cli {
+	const char *program;    /* "monitor-query" */
+	const char *synopsis;   /* "[OPTION]... [FILE]..." */
+	const char *about;      /* one sentence */
+	const struct cli_option *options;
+	int argc;
+	char **argv;
+	void *parsed;           /* getopt's tables, made at the first cli_next() */
+};
+
+/* The next option's key, its argument in `optarg`; -1 at the end (operands from
+ * `optind` on). An unknown or incomplete option ends the program, status 2. */
+int cli_next(struct cli *cli);
+
+/* Messages on standard error: "monitor-query: ...". */
+void cli_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+_Noreturn void cli_die(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* "monitor-query: try 'monitor-query --help'" behind the message; status 2. */
+_Noreturn void cli_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* The store's URL: the option's argument if it was given, else MONITOR_STORE,
+ * else STORE_DEFAULT. */
+const char *cli_store(const char *option);
+
+/* Flush and close standard output. -1 with a message if what was written did
+ * not all get out, 0 else; a closed pipe is not an error. */
+int cli_close_stdout(void);
+
+#endif

@@ -1,0 +1,85 @@
+/*
+ * ndjson.h - records as lines of JSON (RFC 8259, one value a line), and the
+ * lines of the sink contract. See monitor-record(5).
+ *
+ * Two readers stand behind ndjson_read(): a scanner for the record's usual
+ * shape, and jansson (this module is its only user) for all the rest. They
+ * agree on every line that both understand; tests/fuzz-ndjson.c holds them to
+ * it.
+ */
+#ifndef MONITOR_NDJSON_H
+#define MONITOR_NDJSON_H
+
+#include <stdint.h>
+
+#include "buf.h"
+#include "error.h"
+#include "record.h"
+#include "str.h"
+
+/* What stands in for a member that a line leaves out. */
+struct ndjson_defaults {
+	enum record_kind kind;
+	struct str watchdog;
+};
+
+/* A line as it was read: the record, and the number it carries under the sink
+ * contract. `source.data` is NULL where there is none (then seq means
+ * nothing). Both must be there to count; one without the other is an error. */
+struct ndjson_line {
+	struct record record;
+	struct str source;    /* 1..255 bytes */
+	int64_t seq;          /* 0.. */
+};
+
+/* A reader: memory that it uses again from line to line. */
+struct ndjson;
+struct ndjson *ndjson_new(const struct ndjson_defaults *defaults, struct error *e);
+void ndjson_free(struct ndjson **r);
+
+/* Read one line (without its newline; it is not changed). The strings in `out`
+ * point into the line or into the reader, and are good until the next call or
+ * until the line goes. On failure the error names member and reason, and as
+ * much of `out->source` and `out->seq` as stood, readable, before the fault is
+ * filled in, so that a refusal can be answered. Not strict where it need not be:
+ *   - "kind" and "watchdog" may be missing; the order of members is free;
+ *   - of members given twice the last one counts;
+ *   - a level may be written 5.0 or 5e0; a time as any finite number;
+ *   - members that are not ours are kept in record.extra;
+ *   - a lone surrogate escape becomes U+FFFD and is counted.
+ * Refused: what is not one JSON object, invalid UTF-8, numbers out of range,
+ * nesting deeper than 2048 (jansson's limit). */
+int ndjson_read(struct ndjson *r, struct str line, struct ndjson_line *out, struct error *e);
+
+/* The slow reader alone, for tests to hold the fast one against. */
+int ndjson_read_slow(struct ndjson *r, struct str line, struct ndjson_line *out, struct error *e);
+
+/* What of source and seq can be read at the head of a line that is no record
+ * (broken, or cut because it was too long): fills `out`'s two, or leaves
+ * source.data NULL. Good until the next call on the reader. */
+void ndjson_peek(struct ndjson *r, struct str line, struct ndjson_line *out);
+
+/* How many lone surrogates have been replaced so far. */
+uint64_t ndjson_replaced(const struct ndjson *r);
+
+/* Writing. All append to `b` and return -1 only where memory ran out. */
+int ndjson_write(struct buf *b, const struct record *r);      /* the line, newline included */
+int ndjson_write_string(struct buf *b, struct str s);         /* quoted and escaped */
+int ndjson_write_integer(struct buf *b, int64_t n);
+int ndjson_write_double(struct buf *b, double d);             /* shortest text that reads back as `d`; has a '.' or an 'e' */
+
+/* The sink contract's answers, newline included. */
+int ndjson_write_ack(struct buf *b, struct str source, int64_t seq);
+int ndjson_write_reject(struct buf *b, struct str source, int64_t seq, const char *reason);
+
+struct ndjson_answer {
+	enum { NDJSON_ACK, NDJSON_REJECT } type;
+	struct str source;
+	int64_t seq;
+	struct str reason;
+};
+
+/* Read such an answer; strings as for ndjson_read(). */
+int ndjson_read_answer(struct ndjson *r, struct str line, struct ndjson_answer *out, struct error *e);
+
+#endif
