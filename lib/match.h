@@ -12,6 +12,7 @@
 #define MONITOR_MATCH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "error.h"
 #include "str.h"
@@ -20,7 +21,7 @@ struct match;
 
 enum match_flags {
 	MATCH_PATTERN = 1,      /* an expression, not a literal */
-	MATCH_IGNORE_CASE = 2,
+	MATCH_IGNORE_CASE = 2,  /* ASCII letters; in expressions, those of all scripts */
 };
 
 /* Caller owns the result and frees it with match_free(). */
@@ -30,7 +31,8 @@ void match_free(struct match **m);
 /* Thread-safe: a compiled match is only read. */
 bool match_test(const struct match *m, struct str text);
 
-/* Where it matched first, for highlighting: false if nowhere. */
-bool match_find(const struct match *m, struct str text, size_t *start, size_t *end);
+/* Where it matches first at or behind `from` (<= text.len), for highlighting:
+ * false if nowhere. */
+bool match_find(const struct match *m, struct str text, size_t from, size_t *start, size_t *end);
 
 #endif

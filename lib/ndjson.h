@@ -4,8 +4,7 @@
  *
  * Two readers stand behind ndjson_read(): a scanner for the record's usual
  * shape, and jansson (this module is its only user) for all the rest. They
- * agree on every line that both understand; tests/fuzz-ndjson.c holds them to
- * it.
+ * agree on every line; tests/fuzz/ndjson.c holds them to it.
  */
 #ifndef MONITOR_NDJSON_H
 #define MONITOR_NDJSON_H
@@ -45,10 +44,13 @@ void ndjson_free(struct ndjson **r);
  *   - "kind" and "watchdog" may be missing; the order of members is free;
  *   - of members given twice the last one counts;
  *   - a level may be written 5.0 or 5e0; a time as any finite number;
- *   - members that are not ours are kept in record.extra;
+ *   - members that are not ours are kept in record.extra, their values as they
+ *     were written (numbers of any size, escapes) but for the spaces between
+ *     their parts; one given twice stands where the first stood;
  *   - a lone surrogate escape becomes U+FFFD and is counted.
- * Refused: what is not one JSON object, invalid UTF-8, numbers out of range,
- * nesting deeper than 2048 (jansson's limit). */
+ * Refused: what is not one JSON object; invalid UTF-8; a level or seq beyond 64
+ * bits, a time beyond all doubles; and by jansson's limits, U+0000 in a member's
+ * name and more than 2048 values inside one another. */
 int ndjson_read(struct ndjson *r, struct str line, struct ndjson_line *out, struct error *e);
 
 /* The slow reader alone, for tests to hold the fast one against. */

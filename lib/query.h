@@ -45,6 +45,8 @@ struct query {
 	size_t limit;                  /* only the newest so many in that order (by
 	                                * time, or by arrival); SIZE_MAX: all. With a
 	                                * cursor: the next so many after it. */
+	int64_t upto;                  /* only what had arrived by then (an arrival
+	                                * number; INT64_MAX: all) */
 	const struct cursor *after;    /* go on behind this one (before it, with
 	                                * reverse); NULL: from the beginning */
 };

@@ -1,0 +1,78 @@
+/*
+ * scan.h - JSON read by hand: the fast half of ndjson.h, and its helpers.
+ *
+ * A scanner stands at `p` in one line of text. What it does not take it leaves
+ * to the other reader, jansson, without an error (out of memory included): the
+ * two must never differ in what a line means, only in which lines they take.
+ */
+#ifndef MONITOR_SCAN_H
+#define MONITOR_SCAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "decimal.h"
+#include "ndjson.h"
+#include "str.h"
+
+struct scanner {
+	const char *start, *p, *end;
+	struct buf text;      /* strings, once their escapes are undone */
+	struct buf extra;     /* the members that are not ours */
+	uint64_t replaced;    /* lone surrogates met, ever */
+};
+
+/* Our members; the others are MEMBER_EXTRA. */
+enum member {
+	MEMBER_KIND, MEMBER_WATCHDOG, MEMBER_LEVEL, MEMBER_TIME, MEMBER_SENDER, MEMBER_MESSAGE,
+	MEMBER_SOURCE, MEMBER_SEQ, MEMBER_EXTRA
+};
+enum member scan_member(struct str name);
+
+#define SCAN_SOURCE_MAX 255   /* bytes */
+
+/* Start over on another line. What came out of the last one is gone. */
+void scan_begin(struct scanner *s, struct str line);
+void scan_free(struct scanner *s);
+
+void scan_space(struct scanner *s);
+
+/* Step over `c` if it is what stands here. */
+static inline bool
+scan_take(struct scanner *s, char c)
+{
+	if (s->p == s->end || *s->p != c)
+		return false;
+	s->p++;
+	return true;
+}
+
+/* Take a string and undo its escapes; a lone surrogate becomes U+FFFD. Without
+ * escapes the result points into the line, else into s->text. False: it is none,
+ * or there was no memory. */
+bool scan_string(struct scanner *s, struct str *out);
+
+/* The number that four hexadecimal digits at `p` make; -1 if there are none. */
+int scan_hex4(const char *p, const char *end);
+
+/* Step over a string, and nothing is checked. False: the line ends first. */
+bool scan_skip_string(struct scanner *s);
+
+/* Step over one value: it ends where its brackets and quotes say so, and nothing
+ * else is checked. False: the line ends first. */
+bool scan_skip(struct scanner *s);
+
+/* Step over one value that is right in every part, and within jansson's limits
+ * (but for the size of numbers). `depth` is how deep it lies: 1 for a whole line. */
+bool scan_value(struct scanner *s, unsigned depth);
+#define SCAN_DEPTH_MAX 2048
+
+/* Copy a value without the spaces between its parts: they may be newlines. */
+int scan_compact(struct str value, struct buf *b);
+
+/* Read a whole line as ndjson_read() does. `out` is filled only if it is taken. */
+bool scan_line(struct scanner *s, struct str line, const struct ndjson_defaults *defaults,
+    struct ndjson_line *out);
+
+#endif

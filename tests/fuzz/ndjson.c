@@ -1,0 +1,289 @@
+/*
+ * Hold the two readers of NDJSON against each other, and the writer against
+ * both: on any bytes at all they must say the same, and what is written of a
+ * record must read back as that record.
+ *
+ * Built with -fsanitize=fuzzer this is a libFuzzer target; built with
+ * -DFUZZ_STANDALONE a program by itself, which mutates seeds of its own:
+ *     fuzz-ndjson [RUNS [SEED]]
+ * A fault ends it by abort(3), the bytes that showed it on standard error.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ndjson.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct ndjson *fast, *slow;
+static struct str input;
+static unsigned long accepted;
+
+static void
+require(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "fuzz-ndjson: %s\ninput: ", what);
+	for (size_t i = 0; i < input.len; i++) {
+		unsigned char c = (unsigned char)input.data[i];
+		fprintf(stderr, c < 0x20 || c > 0x7e || c == '\\' ? "\\x%02x" : "%c", c);
+	}
+	fputc('\n', stderr);
+	abort();
+}
+
+static struct ndjson *
+new_reader(void)
+{
+	struct ndjson_defaults defaults = { RECORD_LOG, str_of("local") };
+	struct error e;
+	struct ndjson *r = ndjson_new(&defaults, &e);
+
+	require(r != NULL, "no reader");
+	return r;
+}
+
+static void
+same_record(const struct record *a, const struct record *b)
+{
+	require(a->kind == b->kind, "kinds differ");
+	require(str_equal(a->watchdog, b->watchdog), "watchdogs differ");
+	require(a->level == b->level, "levels differ");
+	require(memcmp(&a->time, &b->time, sizeof(a->time)) == 0, "times differ");
+	require(str_equal(a->sender, b->sender), "senders differ");
+	require(str_equal(a->message, b->message), "messages differ");
+	require(str_equal(a->extra, b->extra), "extras differ");
+}
+
+static void
+same_source(const struct ndjson_line *a, const struct ndjson_line *b)
+{
+	require((a->source.data == NULL) == (b->source.data == NULL), "one has a source");
+	require(str_equal(a->source, b->source), "sources differ");
+	require(a->source.data == NULL || a->seq == b->seq, "seqs differ");
+}
+
+/* An error is one line of ASCII that quotes little. */
+static void
+proper_error(const struct error *e)
+{
+	size_t len = strlen(e->text);
+
+	require(e->kind == ERROR_INVALID, "an error of another kind");
+	require(len > 0 && len < 200, "an error too long");
+	for (size_t i = 0; i < len; i++)
+		require(e->text[i] >= ' ' && e->text[i] <= '~', "an error that is not plain ASCII");
+}
+
+/* Written, it is one line, and reads back as the same in both readers. */
+static void
+survives_writing(const struct record *r)
+{
+	struct ndjson *other = new_reader();   /* the first still holds the record */
+	struct buf b = { 0 };
+	struct ndjson_line again;
+	struct str line;
+	struct error e;
+
+	require(ndjson_write(&b, r) == 0, "not written");
+	require(memchr(b.data, '\n', b.len) == b.data + b.len - 1, "not one line");
+	line = (struct str){ b.data, b.len - 1 };
+	require(ndjson_read(other, line, &again, &e) == 0, "what was written is refused");
+	same_record(r, &again.record);
+	require(again.source.data == NULL, "a source was written");
+	require(ndjson_read_slow(other, line, &again, &e) == 0,
+	    "what was written is refused by the slow reader");
+	same_record(r, &again.record);
+	ndjson_free(&other);
+	buf_free(&b);
+}
+
+static void
+records_agree(void)
+{
+	struct ndjson_line a, b, peeked;
+	struct error ea = { .kind = ERROR_NONE }, eb = ea;
+	uint64_t had_a = ndjson_replaced(fast), had_b = ndjson_replaced(slow);
+	int ra = ndjson_read(fast, input, &a, &ea), rb = ndjson_read_slow(slow, input, &b, &eb);
+
+	require(ra == rb,
+	    ra == 0 ? "only the fast reader takes it" : "only the slow reader takes it");
+	require(ndjson_replaced(fast) - had_a == ndjson_replaced(slow) - had_b,
+	    "lone surrogates counted differently");
+	same_source(&a, &b);
+	if (ra == 0) {
+		accepted++;
+		same_record(&a.record, &b.record);
+		survives_writing(&a.record);
+	} else {
+		require(strcmp(ea.text, eb.text) == 0, "errors differ");
+		proper_error(&ea);
+	}
+	ndjson_peek(slow, input, &peeked);
+	same_source(&a, &peeked);
+	/* Cut short, a line gives away its source or nothing. */
+	ndjson_peek(slow, (struct str){ input.data, input.len / 2 }, &peeked);
+	require(peeked.source.data != NULL || peeked.source.len == 0, "half a source");
+}
+
+static void
+answers_survive(void)
+{
+	struct ndjson_answer a, again;
+	struct buf b = { 0 };
+	struct error e;
+	char *reason;
+
+	if (ndjson_read_answer(fast, input, &a, &e) == -1) {
+		proper_error(&e);
+		return;
+	}
+	if (a.type == NDJSON_ACK) {
+		require(ndjson_write_ack(&b, a.source, a.seq) == 0, "not written");
+	} else {
+		reason = strndup(a.reason.data, a.reason.len);
+		require(reason != NULL, "no memory");
+		require(ndjson_write_reject(&b, a.source, a.seq, reason) == 0, "not written");
+		a.reason.len = strlen(reason);
+		free(reason);
+	}
+	require(ndjson_read_answer(slow, (struct str){ b.data, b.len - 1 }, &again, &e) == 0,
+	    "an answer that was written is refused");
+	require(a.type == again.type && a.seq == again.seq && str_equal(a.source, again.source) &&
+	    str_equal(a.reason, again.reason), "answers differ");
+	buf_free(&b);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (fast == NULL) {
+		fast = new_reader();
+		slow = new_reader();
+	}
+	input = (struct str){ (const char *)data, size };
+	records_agree();
+	answers_survive();
+	return 0;
+}
+
+#ifdef FUZZ_STANDALONE
+
+static const char *const seeds[] = {
+	"{\"kind\":\"log\",\"watchdog\":\"0000000000000004\",\"level\":20,\"time\":1732280000.123456,"
+	"\"sender\":\"Bridge\",\"message\":\"Watchdog started\"}",
+	"{ \"watchdog\" : \"w-1_Z\", \"level\" : 30, \"time\" : 1700000000.0935691, \"sender\" : \"unix.hw\", "
+	"\"message\" : \"a\\nb \\u00e9 \\ud83d\\ude00 \\\\042 \\\"quoted\\\" \\/ \\u0000\" }",
+	"{\"source\":\"run-17\",\"seq\":9223372036854775807,\"level\":-5,\"time\":-0.0,\"sender\":\"\","
+	"\"message\":\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\x7f\",\"host\":\"a\",\"n\":12345678901234567890123}",
+	"{\"level\":5.0,\"time\":1e-7,\"sender\":\"s\",\"message\":\"m\",\"ctx\":{\"a\":[1, 2.50,{\"b\":null}],"
+	"\"c\":\"\\ud800\"},\"ok\":true,\"no\":false,\"x\":null,\"big\":1e999,\"x\":0.1}",
+	"{\"lev\\u0065l\":5e0,\"level\":7,\"time\":18446744073709551616,\"sender\":\"\\udc00\\ud800\","
+	"\"message\":\"\\b\\f\\n\\r\\t\",\"kind\":\"notification\",\"a\\u0062\":1,\"ab\":[ ]}",
+	"{\"ack\":{\"source\":\"run-17\",\"seq\":12}}",
+	"{\"reject\":{\"source\":\"run-17\",\"seq\":13,\"reason\":\"level: must be an integer\"}}",
+	"[{}]",
+};
+
+static const char *const pieces[] = {
+	"\"", "\\", "\\u", "\\ud800", "\\udc00", "\\u0000", "\\\"", "{", "}", "[", "]", ",", ":",
+	    " ", "\n",
+	"-", ".", "e", "E+", "0", "9", "null", "true", "false", "-0", "1e999", "1e-999", "5.0",
+	    "0.1",
+	"9223372036854775807", "9223372036854775808", "-9223372036854775808",
+	    "-9223372036854775809",
+	"9007199254740993", "17322800001234567890.5", "4.9e-324", "2.2250738585072011e-308",
+	"\"level\":", "\"time\":", "\"kind\":", "\"watchdog\":", "\"sender\":", "\"message\":",
+	"\"source\":", "\"seq\":", "\"x\":", "\"log\"", "\"s\",", "\xc3\xa9", "\xed\xa0\x80",
+	    "\xc0\xaf",
+	"\xf4\x90\x80\x80", "\xef\xbb\xbf", "\xff", "\x01", "\x7f", "aaaaaaaaaaaaaaaaaaaaaaaa",
+};
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define ROOM 2048
+
+/* xorshift64*: the same runs for the same seed everywhere. */
+static size_t
+pick(uint64_t *state, size_t below)
+{
+	*state ^= *state >> 12;
+	*state ^= *state << 25;
+	*state ^= *state >> 27;
+	return (size_t)((*state * 2685821657736338717u) >> 33) % below;
+}
+
+/* Put `n` bytes in the place of `cut` bytes at `at`. */
+static size_t
+splice(char *text, size_t len, size_t at, size_t cut, const char *with, size_t n)
+{
+	if (cut > len - at)
+		cut = len - at;
+	if (len - cut + n > ROOM)
+		return len;
+	memmove(text + at + n, text + at + cut, len - at - cut);
+	memcpy(text + at, with, n);
+	return len - cut + n;
+}
+
+static size_t
+mutate(char *text, size_t len, uint64_t *state)
+{
+	size_t at = pick(state, len + 1), cut = pick(state, 4) == 0 ? pick(state, 24) : 0;
+	const char *piece = pieces[pick(state, COUNT(pieces))];
+	char byte = (char)pick(state, 256);
+	size_t from;
+
+	switch (pick(state, 4)) {
+	case 0:
+		return splice(text, len, at, 1, &byte, 1);
+	case 1:
+		return splice(text, len, at, 1 + cut, "", 0);
+	case 2:
+		piece = seeds[pick(state, COUNT(seeds))];
+		from = pick(state, strlen(piece));
+		return splice(text, len, at, cut, piece + from, pick(state, strlen(piece) - from));
+	default:
+		return splice(text, len, at, cut, piece, strlen(piece));
+	}
+}
+
+static void
+run(uint64_t *state)
+{
+	const char *seed = seeds[pick(state, COUNT(seeds))];
+	size_t len = strlen(seed);
+	char text[ROOM];
+	uint8_t *exact;
+
+	memcpy(text, seed, len);
+	for (size_t n = pick(state, 5); n > 0; n--)
+		len = mutate(text, len, state);
+	/* A copy of its very size, so that reading behind it is found. */
+	exact = malloc(len + (len == 0));
+	require(exact != NULL, "no memory");
+	memcpy(exact, text, len);
+	LLVMFuzzerTestOneInput(exact, len);
+	free(exact);
+}
+
+int
+main(int argc, char **argv)
+{
+	unsigned long runs = argc > 1 ? strtoul(argv[1], NULL, 10) : 100000;
+	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1,
+	    state = seed + 0x9e3779b97f4a7c15u;
+
+	for (unsigned long i = 0; i < runs; i++)
+		run(&state);
+	require(runs < 1000 || accepted > runs / 20, "hardly anything was a record");
+	printf("fuzz-ndjson: %lu runs from seed %llu, %lu of them records\n", runs,
+	    (unsigned long long)seed, accepted);
+	ndjson_free(&fast);
+	ndjson_free(&slow);
+	return 0;
+}
+
+#endif

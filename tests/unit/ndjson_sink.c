@@ -1,0 +1,178 @@
+/* ndjson.h: the numbers that lines carry under the sink contract, and its answers. */
+#include "ndjson.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ndjson_lines.h"
+
+static struct ndjson *reader;
+
+/* `source` NULL: the line is refused for `why`, or has none. */
+static void
+number(const char *line, const char *why, const char *source, int64_t seq, const char *title)
+{
+	struct ndjson_line l;
+	struct error e;
+	bool ok;
+
+	for (size_t i = 0; i < COUNT(readers); i++) {
+		memset(&l, 0xff, sizeof(l));
+		e = (struct error){ .text = "" };
+		ok = readers[i].read(reader, str_of(line), &l, &e) == (why == NULL ? 0 : -1);
+		ok &= strcmp(e.text, why == NULL ? "" : why) == 0;
+		ok &= source == NULL ? l.source.data == NULL :
+		    l.source.data != NULL && str_equal(l.source, str_of(source)) && l.seq == seq;
+		if (!tap_ok(ok, "%s%s", title, readers[i].name))
+			printf("# error: %s, source: %.*s, seq: %lld\n", e.text, STR_ARGS(l.source),
+			    (long long)l.seq);
+	}
+}
+
+static void
+numbered(void)
+{
+	static const struct { const char *line, *why,
+	    *source; int64_t seq; const char *title; } cases[] = {
+		{ LINE(""), NULL, NULL, 0, "a line need not be numbered" },
+		{ LINE(",\"source\":\"run 1\",\"seq\":7"), NULL, "run 1", 7,
+		    "source and seq number it" },
+		{ LINE(",\"seq\":0,\"source\":\"\\u0061\""), NULL, "a", 0, "in any order, from 0" },
+		{ LINE(",\"seq\":9223372036854775807,\"source\":\"a\""), NULL, "a", INT64_MAX,
+		    "up to 2^63 - 1" },
+		{ LINE(",\"seq\":7.0,\"source\":\"a\""), NULL, "a", 7, "a seq may be written 7.0" },
+		{ LINE(",\"seq\":\"x\",\"source\":\"a\",\"seq\":7"), NULL, "a", 7,
+		    "the last seq counts" },
+		{ LINE(",\"seq\":7"), "source: missing beside seq", NULL, 0,
+		    "a seq needs a source" },
+		{ LINE(",\"source\":\"a\""), "seq: missing beside source", NULL, 0,
+		    "a source needs a seq" },
+		{ LINE(",\"source\":\"\",\"seq\":7"), "source: must have 1 to 255 bytes", NULL, 0,
+		    "a source is not empty" },
+		{ LINE(",\"source\":1,\"seq\":7"), "source: must be a string", NULL, 0,
+		    "nor a number" },
+		{ LINE(",\"source\":\"a\",\"seq\":-1"), "seq: must not be negative", NULL, 0,
+		    "a seq is not negative" },
+		{ LINE(",\"source\":\"a\",\"seq\":1.5"), "seq: must be an integer", NULL, 0,
+		    "nor a fraction" },
+		{ LINE(",\"source\":\"a\",\"seq\":9223372036854775808"), "seq: out of range", NULL,
+		    0, "nor beyond 64 bits" },
+		{ "{\"source\":\"a\",\"seq\":7}", "level: missing", "a", 7,
+		    "a refused line keeps its number" },
+		{ "{\"level\":\"x\",\"time\":1,\"sender\":\"\",\"message\":\"\",\"source\":\"a\",\"seq\":7}",
+		    "level: must be an integer", "a", 7, "also behind its fault" },
+		{ "{\"source\":\"a\",\"seq\":7,\"level\":}",
+		    "not JSON: unexpected token near '}', at byte 31",
+		    "a", 7, "one that is not JSON keeps what stood before the fault" },
+		{ "{\"level\":,\"source\":\"a\",\"seq\":7}",
+		    "not JSON: unexpected token near ',', at byte 10",
+		    "a", 7, "sometimes more" },
+		{ "{\"m\":\"\xff\",\"source\":\"a\",\"seq\":7}", "invalid UTF-8 at byte 7", "a", 7,
+		    "bytes that are not UTF-8 hide nothing" },
+		{ "{\"source\":\"\xff\",\"seq\":7}", "invalid UTF-8 at byte 12", NULL, 0,
+		    "but in the source itself" },
+		{ "\"source\":\"a\",\"seq\":7", "not JSON: more than one value, at byte 9", NULL, 0,
+		    "outside of an object there is none" },
+		{ "{\"x\":{\"source\":\"a\",\"seq\":7}}", "level: missing", NULL, 0,
+		    "nor deeper down" },
+	};
+	char line[1024], name[257];
+
+	for (size_t i = 0; i < COUNT(cases); i++)
+		number(cases[i].line, cases[i].why, cases[i].source, cases[i].seq, cases[i].title);
+	memset(name, 'x', sizeof(name));
+	name[255] = '\0';
+	snprintf(line, sizeof(line), LINE(",\"source\":\"%s\",\"seq\":1"), name);
+	number(line, NULL, name, 1, "a source may have 255 bytes");
+	snprintf(line, sizeof(line), LINE(",\"source\":\"%sx\",\"seq\":1"), name);
+	number(line, "source: must have 1 to 255 bytes", NULL, 0, "but not 256");
+}
+
+static void
+peeking(void)
+{
+	static const struct { const char *line,
+	    *source; int64_t seq; const char *title; } cases[] = {
+		{ "{\"source\":\"a\",\"seq\":7,\"message\":\"cut h", "a", 7,
+		    "of a line cut short, its number can be read" },
+		{ "{\"seq\":7,\"source\":\"\\u0061\",\"mess", "a", 7, "wherever it is cut" },
+		{ "{\"x\":[{\"]\":\"\\\"}\"}],\"source\":\"a\",\"seq\":7,", "a", 7,
+		    "other values are stepped over" },
+		{ "{\"source\":\"a\",\"seq\":7", NULL, 0, "but digits at the cut may not be all" },
+		{ "{\"source\":\"a\",\"seq\":7}", "a", 7, "a whole object is as good" },
+		{ "{\"source\":\"abc", NULL, 0, "nor may a text" },
+		{ "{\"source\":\"abc\"", NULL, 0, "a source alone says nothing" },
+		{ "{\"message\":\"long", NULL, 0, "what is not there is not found" },
+		{ "", NULL, 0, "nor in nothing" },
+	};
+	struct ndjson_line l;
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		char *copy = exact(str_of(cases[i].line));
+		memset(&l, 0xff, sizeof(l));
+		ndjson_peek(reader, (struct str){ copy, strlen(cases[i].line) }, &l);
+		tap_ok(cases[i].source == NULL ? l.source.data == NULL :
+		    str_equal(l.source, str_of(cases[i].source)) && l.seq == cases[i].seq,
+		    "%s", cases[i].title);
+		free(copy);
+	}
+}
+
+static void
+answers(void)
+{
+	static const struct { const char *line, *why; } bad[] = {
+		{ "{}", "neither ack nor reject" },
+		{ "[]", "not an object" },
+		{ "{\"ack\":1}", "ack: source: must be a string of 1 to 255 bytes" },
+		{ "{\"ack\":{\"source\":\"\",\"seq\":1}}",
+		    "ack: source: must be a string of 1 to 255 bytes" },
+		{ "{\"ack\":{\"source\":\"a\"}}", "ack: seq: must be an integer, not negative" },
+		{ "{\"ack\":{\"source\":\"a\",\"seq\":-1}}",
+		    "ack: seq: must be an integer, not negative" },
+		{ "{\"reject\":{\"source\":\"a\",\"seq\":\"1\",\"reason\":\"\"}}",
+		    "reject: seq: must be an integer, not negative" },
+		{ "{\"reject\":{\"source\":\"a\",\"seq\":1}}", "reject: reason: must be a string" },
+		{ "{\"ack\":", "not JSON: the line ends too early" },
+	};
+	struct ndjson_answer a;
+	struct buf b = { 0 };
+	struct error e;
+
+	tap_ok(ndjson_write_ack(&b, str_of("run \"1\""), 12) == 0 && buf_add(&b, "", 1) == 0,
+	    "an ack is written");
+	tap_is(b.data, "{\"ack\":{\"source\":\"run \\\"1\\\"\",\"seq\":12}}\n",
+	    "as the contract has it");
+	tap_ok(ndjson_read_answer(reader, (struct str){ b.data, b.len - 2 }, &a, &e) == 0 &&
+	    a.type == NDJSON_ACK &&
+	    str_equal(a.source, str_of("run \"1\"")) && a.seq == 12 && a.reason.data == NULL,
+	    "and read");
+	b.len = 0;
+	tap_ok(ndjson_write_reject(&b, str_of("r"), INT64_MAX, "level: \"x\"") == 0 &&
+	    buf_add(&b, "", 1) == 0,
+	    "a reject is written");
+	tap_is(b.data,
+	    "{\"reject\":{\"source\":\"r\",\"seq\":9223372036854775807,\"reason\":\"level: \\\"x\\\"\"}}\n",
+	    "with its reason");
+	tap_ok(ndjson_read_answer(reader, (struct str){ b.data, b.len - 2 }, &a, &e) == 0 &&
+	    a.type == NDJSON_REJECT && str_equal(a.source, str_of("r")) && a.seq == INT64_MAX &&
+	    str_equal(a.reason, str_of("level: \"x\"")), "and read");
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		e = (struct error){ .text = "" };
+		tap_ok(ndjson_read_answer(reader, str_of(bad[i].line), &a, &e) == -1 &&
+		    e.kind == ERROR_INVALID, "%s is no answer", bad[i].line);
+		tap_is(e.text, bad[i].why, bad[i].why);
+	}
+	buf_free(&b);
+}
+
+int
+main(void)
+{
+	reader = new_reader(RECORD_LOG, "local");
+	numbered();
+	peeking();
+	answers();
+	ndjson_free(&reader);
+	return tap_done();
+}
