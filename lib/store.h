@@ -63,8 +63,10 @@ int store_add(struct store *s, const struct store_offer *offers, size_t n,
 struct answer;
 
 /* The records that match, as of now: what arrives later is not in this answer.
- * Memory is bounded whatever matches. The query must outlive the answer.
- * Caller owns it and closes it with answer_close(), before the store. */
+ * Memory is bounded whatever matches. The query must outlive the answer. A long
+ * answer reads ahead on a thread of its own: until it is closed, nothing else
+ * may be asked of this store. (It can be closed anywhere, and asked for again
+ * from its cursor on.) Caller owns it and closes it with answer_close(), before the store. */
 struct answer *store_ask(struct store *s, const struct query *q, struct error *e);
 
 /* The next record: 1, or 0 at the end, or -1. The record's strings are good
@@ -166,7 +168,8 @@ struct purge {
 	size_t watchdog_count;
 	int64_t level_min;             /* only this level and the less severe (INT64_MIN: all) */
 	bool dry_run;                  /* only count */
-	bool shrink;                   /* give the freed space back to the filesystem */
+	bool shrink;                   /* give free space back to the filesystem, */
+	uint64_t spare;                /* but keep so many bytes of it for the next records */
 };
 
 struct purged {

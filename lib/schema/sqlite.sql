@@ -40,15 +40,16 @@ CREATE TABLE notification (
 -- A sealed block: the rows of one kind with first <= arrival <= last. Rows
 -- behind the last block of their kind are the tail, which is read itself.
 CREATE TABLE block (
-	first INTEGER PRIMARY KEY,
-	last INTEGER NOT NULL,
 	kind INTEGER NOT NULL,       -- 0 log, 1 notification
+	first INTEGER NOT NULL,
+	last INTEGER NOT NULL,
 	rows INTEGER NOT NULL,       -- in the index below; strays come on top
 	strays INTEGER NOT NULL,
 	tmin REAL NOT NULL,          -- the time range of the indexed rows
 	tmax REAL NOT NULL,
-	bytes INTEGER NOT NULL       -- of text in its rows, about
-);
+	bytes INTEGER NOT NULL,      -- of text in its rows, about
+	PRIMARY KEY (kind, first)
+) WITHOUT ROWID;
 CREATE INDEX block_time ON block (kind, tmax, tmin);
 
 -- The index of a block: see lib/sqlite/block.h for the two formats.
@@ -61,13 +62,14 @@ CREATE TABLE block_index (
 -- Rows that would spoil their block's time range, or do not fit an entry.
 CREATE TABLE stray (
 	kind INTEGER NOT NULL,
-	time REAL NOT NULL,
+	time NOT NULL,
 	arrival INTEGER NOT NULL,
 	watchdog INTEGER NOT NULL,
 	level INTEGER NOT NULL,
 	sender INTEGER NOT NULL,
 	PRIMARY KEY (kind, time, arrival)
 ) WITHOUT ROWID;
+CREATE INDEX stray_arrival ON stray (kind, arrival);   -- a block's
 
 -- When records arrived: at most one row a second, for the first record that
 -- came in it.

@@ -1,0 +1,133 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "schema_sqlite.h"
+#include "sqlite/sqlite.h"
+
+/* What a new file is set to before its first table: freed pages can be given
+ * back, and readers never wait. */
+static const char new_file[] =
+	"PRAGMA auto_vacuum = INCREMENTAL;"
+	"PRAGMA journal_mode = WAL;";
+
+int
+sqlite_fill(struct db *db, struct error *e)
+{
+	char sql[256];
+	uint64_t id;
+
+	if (getrandom(&id, sizeof(id), 0) != sizeof(id))
+		return error_errno(e, errno, "getrandom");
+	snprintf(sql, sizeof(sql), "INSERT INTO head VALUES (1, %lld, 0, 0);"
+	    "PRAGMA application_id = %d; PRAGMA user_version = %d;",
+	    (long long)(id >> 1 | 1), SQLITE_APPLICATION_ID, SQLITE_SCHEMA_VERSION);
+	if (db_exec(db, new_file, e) == -1 || db_exec(db, "BEGIN IMMEDIATE", e) == -1 ||
+	    db_exec(db, schema_sqlite, e) == -1 || db_exec(db, sql, e) == -1)
+		return -1;
+	return db_exec(db, "COMMIT", e);
+}
+
+int
+sqlite_sync_directory(const char *path, struct error *e)
+{
+	char *dir = strdup(path), *slash;
+	int fd, rc;
+
+	if (dir == NULL)
+		return error_memory(e);
+	if ((slash = strrchr(dir, '/')) != NULL)
+		slash[slash == dir] = '\0';
+	fd = open(slash != NULL ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	rc = fd == -1 || fsync(fd) == -1 ? error_errno(e, errno, "%s", dir) : 0;
+	if (fd != -1)
+		close(fd);
+	free(dir);
+	return rc;
+}
+
+/*
+ * A new store is made whole beside its place and linked there, so that nobody
+ * ever meets half of one, and of two that make it at once one wins and both go
+ * on. It is readable by its owner and group only.
+ */
+int
+sqlite_create(const char *path, struct error *e)
+{
+	size_t size = strlen(path) + 32;
+	char *made = malloc(size);
+	struct db *db = NULL;
+	int fd, rc = -1;
+
+	if (made == NULL)
+		return error_memory(e);
+	snprintf(made, size, "%s.new-%ld", path, (long)getpid());
+	unlink(made);   /* of a process that died with our number */
+	if ((fd = open(made, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640)) == -1) {
+		error_errno(e, errno, "%s", path);
+		goto out;
+	}
+	close(fd);
+	if ((db = db_open(made, DB_WRITE, e)) == NULL || sqlite_fill(db, e) == -1)
+		goto out;
+	db_close(&db);
+	if (link(made, path) == -1 && errno != EEXIST) {
+		error_errno(e, errno, "%s", path);
+		goto out;
+	}
+	rc = sqlite_sync_directory(path, e);
+out:
+	db_close(&db);
+	unlink(made);
+	free(made);
+	return rc;
+}
+
+/* Older schemas, oldest first: what leads from version `i + 1` to the next. */
+static const char *const migrations[SQLITE_SCHEMA_VERSION] = { NULL };
+
+static int
+migrate(struct db *db, int64_t from, struct error *e)
+{
+	char sql[64];
+
+	if (db_exec(db, "BEGIN IMMEDIATE", e) == -1)
+		return -1;
+	for (; from < SQLITE_SCHEMA_VERSION; from++) {
+		snprintf(sql, sizeof(sql), "PRAGMA user_version = %lld", (long long)from + 1);
+		if (db_exec(db, migrations[from - 1], e) == -1 || db_exec(db, sql, e) == -1) {
+			db_rollback(db);
+			return -1;
+		}
+	}
+	return db_exec(db, "COMMIT", e);
+}
+
+int
+sqlite_check_schema(struct db *db, const char *path, bool write, struct error *e)
+{
+	int64_t version, application, tables;
+
+	if (db_get_int(db, "PRAGMA user_version", 0, &version, e) == -1 ||
+	    db_get_int(db, "PRAGMA application_id", 0, &application, e) == -1 ||
+	    db_get_int(db, "SELECT count(*) FROM sqlite_schema", 0, &tables, e) == -1)
+		return -1;
+	if (application != SQLITE_APPLICATION_ID)
+		return tables == 0 && version == 0 ?
+		    error_set(e, ERROR_INVALID, "%s: an empty database, not a monitor store", path) :
+		    error_set(e, ERROR_INVALID, "%s: not a monitor store", path);
+	if (version > SQLITE_SCHEMA_VERSION)
+		return error_set(e, ERROR_NEWER, "%s: made by a newer monitor (schema %lld, this one"
+		    " knows %d)", path, (long long)version, SQLITE_SCHEMA_VERSION);
+	if (version == SQLITE_SCHEMA_VERSION)
+		return 0;
+	if (version < 1)
+		return error_set(e, ERROR_CORRUPT, "%s: damaged: no schema version", path);
+	if (!write)
+		return error_set(e, ERROR_INVALID, "%s: made by an older monitor (schema %lld):"
+		    " run monitor-ingest on it once", path, (long long)version);
+	return migrate(db, version, e);
+}

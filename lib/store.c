@@ -1,0 +1,222 @@
+#include "store.h"
+
+#include <stdlib.h>
+
+#include "store_backend.h"
+
+struct store {
+	const struct store_backend *engine;
+	void *impl;
+};
+
+/* The engines, the one that takes every plain path last. */
+static const struct store_backend *const engines[] = { &store_sqlite };
+
+static const struct store_backend *
+engine_for(const char *url, const char **rest, struct error *e)
+{
+	for (size_t i = 0; i < sizeof(engines) / sizeof(engines[0]); i++)
+		if (engines[i]->claims(url, rest))
+			return engines[i];
+	error_set(e, ERROR_USAGE, "%.*s: no such kind of store", (int)strcspn(url, ":"), url);
+	return NULL;
+}
+
+struct store *
+store_open(const char *url, enum store_mode mode, struct error *e)
+{
+	const char *rest;
+	const struct store_backend *engine = engine_for(url, &rest, e);
+	struct store *s;
+
+	if (engine == NULL)
+		return NULL;
+	if ((s = calloc(1, sizeof(*s))) == NULL) {
+		error_memory(e);
+		return NULL;
+	}
+	s->engine = engine;
+	if ((s->impl = engine->open(rest, mode, e)) == NULL) {
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void
+store_close(struct store **sp)
+{
+	if (*sp == NULL)
+		return;
+	(*sp)->engine->close((*sp)->impl);
+	free(*sp);
+	*sp = NULL;
+}
+
+int
+store_add(struct store *s, const struct store_offer *offers, size_t n,
+    struct store_added *added, struct error *e)
+{
+	return s->engine->add(s->impl, offers, n, added, e);
+}
+
+/* ---- ask ------------------------------------------------------------------ */
+
+struct answer {
+	struct store *store;
+	struct query q;        /* what the engine was asked, where that is not the caller's */
+	struct cursor from;
+	void *impl;
+};
+
+/*
+ * The newest N, oldest first: walk back over N records to find where they
+ * begin, then forward from there. Nothing is held in memory, however large N.
+ */
+static int
+find_newest(struct answer *a, const struct query *q, struct error *e)
+{
+	const struct store_backend *engine = a->store->engine;
+	struct query back = *q;
+	struct cursor end;
+	struct record r;
+	void *walk;
+	int rc;
+
+	if (engine->end(a->store->impl, &end, e) == -1)
+		return -1;
+	if (end.arrival < back.upto)
+		back.upto = end.arrival;
+	back.reverse = true;
+	if ((walk = engine->ask(a->store->impl, &back, e)) == NULL)
+		return -1;
+	while ((rc = engine->next(walk, &r, e)) == 1)
+		;
+	engine->position(walk, &a->from);
+	engine->end_ask(walk);
+	if (rc == -1)
+		return -1;
+	a->from.arrival--;   /* just before the first of them */
+	a->q.upto = back.upto;
+	a->q.after = &a->from;
+	return 0;
+}
+
+struct answer *
+store_ask(struct store *s, const struct query *q, struct error *e)
+{
+	struct answer *a = calloc(1, sizeof(*a));
+
+	if (a == NULL) {
+		error_memory(e);
+		return NULL;
+	}
+	a->store = s;
+	a->q = *q;
+	if (q->limit != SIZE_MAX && q->limit > 0 && !q->reverse && q->after == NULL &&
+	    find_newest(a, q, e) == -1) {
+		free(a);
+		return NULL;
+	}
+	if ((a->impl = s->engine->ask(s->impl, &a->q, e)) == NULL) {
+		free(a);
+		return NULL;
+	}
+	return a;
+}
+
+int
+answer_next(struct answer *a, struct record *r, struct error *e)
+{
+	return a->store->engine->next(a->impl, r, e);
+}
+
+void
+answer_cursor(const struct answer *a, struct cursor *c)
+{
+	a->store->engine->position(a->impl, c);
+}
+
+void
+answer_close(struct answer **ap)
+{
+	if (*ap == NULL)
+		return;
+	(*ap)->store->engine->end_ask((*ap)->impl);
+	free(*ap);
+	*ap = NULL;
+}
+
+/* ---- the rest is the engine's ---------------------------------------------- */
+
+int
+store_end(struct store *s, struct cursor *c, struct error *e)
+{
+	return s->engine->end(s->impl, c, e);
+}
+
+int
+store_watch(struct store *s, struct error *e)
+{
+	return s->engine->watch(s->impl, e);
+}
+
+void
+store_watched(struct store *s)
+{
+	s->engine->watched(s->impl);
+}
+
+int
+store_await(const char *url, int stop_fd, struct error *e)
+{
+	const char *rest;
+	const struct store_backend *engine = engine_for(url, &rest, e);
+
+	return engine == NULL ? -1 : engine->await(rest, stop_fd, e);
+}
+
+int
+store_tally(struct store *s, const struct query *q, enum tally_by by, double interval,
+    double offset, int (*row)(void *arg, const struct tally *t), void *arg, struct error *e)
+{
+	return s->engine->tally(s->impl, q, by, interval, offset, row, arg, e);
+}
+
+int
+store_span(struct store *s, const struct query *q, double *first, double *last, struct error *e)
+{
+	return s->engine->span(s->impl, q, first, last, e);
+}
+
+int
+store_stats(struct store *s, struct store_stats *st, struct error *e)
+{
+	return s->engine->stats(s->impl, st, e);
+}
+
+int
+store_backup(struct store *s, const char *path, struct error *e)
+{
+	return s->engine->backup(s->impl, path, e);
+}
+
+int64_t
+store_verify(struct store *s, void (*found)(void *arg, const char *text), void *arg,
+    struct error *e)
+{
+	return s->engine->verify(s->impl, found, arg, e);
+}
+
+int
+store_salvage(struct store *s, const char *path, struct store_salvaged *out, struct error *e)
+{
+	return s->engine->salvage(s->impl, path, out, e);
+}
+
+int
+store_purge(struct store *s, const struct purge *p, const volatile int *stop,
+    struct purged *out, struct error *e)
+{
+	return s->engine->purge(s->impl, p, stop, out, e);
+}
