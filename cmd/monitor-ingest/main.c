@@ -1,0 +1,352 @@
+/*
+ * monitor-ingest - records in: from lines of JSON to the store.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "listen.h"
+#include "loop.h"
+#include "ndjson.h"
+#include "pipeline.h"
+#include "producer.h"
+#include "progress.h"
+#include "refuse.h"
+#include "store.h"
+#include "when.h"
+
+#define MAX_LINE ((uint64_t)4 << 20)
+#define LONG_LINES ((size_t)16 << 20)   /* memory for begun long lines, of all producers */
+#define LISTENERS 16
+
+enum { OPT_ACK = CLI_OWN, OPT_LISTEN, OPT_REJECT, OPT_MAX_FUTURE, OPT_MAX_LINE, OPT_SALVAGE };
+
+static const struct cli_option options[] = {
+	{ 0, NULL, NULL, "Where to" },
+	{ 'd', "store", "URL", "the store (default: $MONITOR_STORE, " STORE_DEFAULT ")" },
+	{ OPT_SALVAGE, "salvage", "OLD", "read what is left of the damaged store OLD into it" },
+	{ 0, NULL, NULL, "From where" },
+	{ OPT_LISTEN, "listen", "WHERE", "take producers on unix:PATH or systemd:" },
+	{ OPT_ACK, "ack", NULL, "be a sink: acknowledge what is stored" },
+	{ 0, NULL, NULL, "What a line is" },
+	{ 'k', "kind", "KIND", "of records without one: log (default) or notification" },
+	{ 'W', "watchdog", "CODE", "of records without one (default: local)" },
+	{ OPT_MAX_FUTURE, "max-future", "DURATION", "refuse times further ahead of now" },
+	{ OPT_MAX_LINE, "max-line", "SIZE", "refuse longer lines (default: 4M)" },
+	{ OPT_REJECT, "reject", "FILE", "append refused lines to FILE" },
+	{ 0, NULL, NULL, "Other" },
+	{ 'q', "quiet", NULL, "no progress, no summary: only errors" },
+	CLI_COMMON_OPTIONS,
+	{ 0 },
+};
+
+struct settings {
+	const char *store;
+	const char *salvage;
+	const char *reject;
+	const char *listen[LISTENERS];
+	size_t listen_count;
+	bool ack, quiet;
+	struct ndjson_defaults defaults;
+	double max_future;
+	uint64_t max_line;
+	const char *const *files;
+	size_t file_count;
+};
+
+static void
+parse_option(struct settings *s, int key)
+{
+	struct error e;
+
+	switch (key) {
+	case 'd':
+		s->store = optarg;
+		break;
+	case 'k':
+		if (record_kind_parse(str_of(optarg), &s->defaults.kind) == -1)
+			cli_usage("--kind %s: neither log nor notification", optarg);
+		break;
+	case 'W':
+		s->defaults.watchdog = str_of(optarg);
+		if (!record_watchdog_valid(s->defaults.watchdog))
+			cli_usage("--watchdog %s: not a watchdog code", optarg);
+		break;
+	case 'q':
+		s->quiet = true;
+		break;
+	case OPT_ACK:
+		s->ack = true;
+		break;
+	case OPT_LISTEN:
+		if (s->listen_count == LISTENERS)
+			cli_usage("--listen: at most %d", LISTENERS);
+		s->listen[s->listen_count++] = optarg;
+		break;
+	case OPT_REJECT:
+		s->reject = optarg;
+		break;
+	case OPT_MAX_FUTURE:
+		if (when_parse_duration(optarg, &s->max_future, &e) == -1)
+			cli_usage("--max-future: %s", e.text);
+		break;
+	case OPT_MAX_LINE:
+		if (when_parse_size(optarg, &s->max_line, &e) == -1)
+			cli_usage("--max-line: %s", e.text);
+		if (s->max_line == 0 || s->max_line > SIZE_MAX / 8)
+			cli_usage("--max-line %s: out of range", optarg);
+		break;
+	case OPT_SALVAGE:
+		s->salvage = optarg;
+		break;
+	}
+}
+
+static void
+parse_settings(struct settings *s, int argc, char **argv)
+{
+	static const char *const standard_input[] = { "-" };
+	struct cli cli = {
+		.program = "monitor-ingest",
+		.synopsis = "[OPTION]... [FILE]...",
+		.about = "Store records: lines of JSON from the FILEs, or standard input.",
+		.options = options,
+		.argc = argc,
+		.argv = argv,
+	};
+	int key;
+
+	*s = (struct settings){
+		.defaults = { RECORD_LOG, str_of("local") },
+		.max_future = INFINITY,
+		.max_line = MAX_LINE,
+	};
+	while ((key = cli_next(&cli)) != -1)
+		parse_option(s, key);
+	s->files = (const char *const *)(argv + optind);
+	s->file_count = (size_t)(argc - optind);
+	if (s->salvage != NULL && (s->file_count > 0 || s->listen_count > 0))
+		cli_usage("--salvage takes neither files nor --listen");
+	if (s->listen_count > 0 && s->file_count > 0)
+		cli_usage("--listen and files do not go together");
+	if (s->file_count == 0) {
+		s->files = standard_input;
+		s->file_count = 1;
+	}
+	s->store = cli_store(s->store);
+}
+
+/* ---- one run ---- */
+
+/* What it all will come to, or 0 if one of the files cannot tell. */
+static uint64_t
+expected_bytes(const struct settings *s)
+{
+	uint64_t total = 0;
+	struct stat st;
+	off_t at;
+
+	for (size_t i = 0; i < s->file_count; i++) {
+		bool standard = strcmp(s->files[i], "-") == 0;
+
+		if ((standard ? fstat(STDIN_FILENO, &st) : stat(s->files[i], &st)) == -1 ||
+		    !S_ISREG(st.st_mode))
+			return 0;
+		at = standard ? lseek(STDIN_FILENO, 0, SEEK_CUR) : 0;
+		if (at >= 0 && at < st.st_size)
+			total += (uint64_t)(st.st_size - at);
+	}
+	return total;
+}
+
+/* The signals that end a run; one that was ignored before (nohup) stays so. */
+static void
+block_signals(sigset_t *set)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+	struct sigaction was;
+
+	sigemptyset(set);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		if (sigaction(signals[i], NULL, &was) == 0 && was.sa_handler != SIG_IGN)
+			sigaddset(set, signals[i]);
+	sigprocmask(SIG_BLOCK, set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);   /* over the limit is an error to report, as a full disk is */
+}
+
+static void
+summarize(const struct settings *s, const struct intake *in, const struct loop_result *r)
+{
+	uint64_t replaced = ndjson_replaced(in->reader);
+	char more[80] = "";
+
+	if (s->quiet)
+		return;
+	if (replaced > 0)
+		snprintf(more, sizeof(more), ", %" PRIu64 " lone surrogate%s replaced", replaced,
+		    replaced == 1 ? "" : "s");
+	cli_warn("%" PRIu64 " record%s (%" PRIu64 " refused, %" PRIu64 " duplicate%s%s)",
+	    r->added.stored, r->added.stored == 1 ? "" : "s", in->refuse.count,
+	    r->added.duplicates, r->added.duplicates == 1 ? "" : "s", more);
+}
+
+static void
+announce(const struct settings *s)
+{
+	for (size_t i = 0; i < s->listen_count && !s->quiet; i++)
+		cli_warn("listening on %s", s->listen[i]);
+	listen_notify("READY=1");
+}
+
+/* Every connection is one descriptor, or two; the default limit is for
+ * programs that use select(2). */
+static void
+raise_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int
+open_listeners(const struct settings *s, struct listener **listeners, struct error *e)
+{
+	for (size_t i = 0; i < s->listen_count; i++)
+		if (listen_open(listeners, s->listen[i], e) == -1)
+			return -1;
+	if (s->listen_count > 0)
+		raise_limits();
+	return 0;
+}
+
+static int
+ingest(const struct settings *s, struct store *store, struct intake *in, struct loop_result *r,
+    struct error *e)
+{
+	struct listener *listeners = NULL;
+	struct pipeline *pipeline = NULL;
+	sigset_t signals;
+	int result = -1;
+
+	block_signals(&signals);
+	if ((in->reader = ndjson_new(&s->defaults, e)) == NULL ||
+	    refuse_open(&in->refuse, s->reject, e) == -1)
+		goto out;
+	if ((in->piece = malloc(PRODUCER_PIECE)) == NULL) {
+		error_memory(e);
+		goto out;
+	}
+	if (open_listeners(s, &listeners, e) == -1 ||
+	    (pipeline = pipeline_new(store, in->refuse.fd, e)) == NULL)
+		goto out;
+	if (s->listen_count > 0)
+		announce(s);
+	else if (!s->quiet)
+		progress_begin(expected_bytes(s));
+	result = loop_run(&(struct loop_setup){
+		.intake = in,
+		.pipeline = pipeline,
+		.listeners = &listeners,
+		.files = s->files,
+		.file_count = s->file_count,
+		.signals = &signals,
+	}, r, e);
+out:
+	pipeline_free(&pipeline);
+	listen_close(&listeners);
+	refuse_say_rest(&in->refuse, 1);
+	refuse_close(&in->refuse);
+	free(in->piece);
+	return result;
+}
+
+static int
+status_of(const struct error *e)
+{
+	return e->kind == ERROR_USAGE ? EXIT_USAGE : EXIT_ERROR;
+}
+
+static int
+run(const struct settings *s, struct store *store)
+{
+	struct intake in = {
+		.ack = s->ack,
+		.max_line = (size_t)s->max_line,
+		.max_future = s->max_future,
+		.refuse = { .fd = -1 },
+		.permits = s->max_line > LONG_LINES ? 1 : (unsigned)(LONG_LINES / s->max_line),
+	};
+	struct loop_result r = { 0 };
+	struct error e;
+	int result = ingest(s, store, &in, &r, &e);
+
+	if (result == -1)
+		cli_warn("%s", e.text);
+	if (in.reader != NULL)
+		summarize(s, &in, &r);
+	ndjson_free(&in.reader);
+	if (result == -1)
+		return status_of(&e);
+	if (r.failed)
+		return EXIT_ERROR;
+	return in.refuse.count > 0 && !r.stopped ? EXIT_REFUSED : EXIT_SUCCESS;
+}
+
+static int
+salvage(const struct settings *s, struct store *store)
+{
+	struct store_salvaged saved = { 0 };
+	struct error e;
+	int result = store_salvage(store, s->salvage, &saved, &e);
+
+	if (result == -1)
+		cli_warn("%s", e.text);
+	printf("%" PRIu64 " records read, %" PRIu64 " of them without their names\n"
+	    "%s%" PRIu64 " records lost\n", saved.records, saved.unnamed,
+	    saved.lost_is_minimum ? "at least " : "", saved.lost);
+	if (cli_close_stdout() == -1)
+		result = -1;
+	return result == 0 ? EXIT_SUCCESS : EXIT_ERROR;
+}
+
+/* Nothing that is opened may be taken for a standard stream. */
+static void
+fill_standard_streams(void)
+{
+	int fd;
+
+	while ((fd = open("/dev/null", O_RDWR)) != -1 && fd <= STDERR_FILENO)
+		;
+	if (fd != -1)
+		close(fd);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct settings s;
+	struct store *store;
+	struct error e;
+	int status;
+
+	fill_standard_streams();
+	parse_settings(&s, argc, argv);
+	if ((store = store_open(s.store, STORE_WRITE, &e)) == NULL)
+		cli_die(status_of(&e), "%s", e.text);
+	status = s.salvage != NULL ? salvage(&s, store) : run(&s, store);
+	store_close(&store);
+	return status;
+}
