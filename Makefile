@@ -1,4 +1,4 @@
-# Two commands matter: `make demo` and `make check`. See README.md, HACKING.md.
+# Two commands matter: `make demo` and `make check`. `make help` tells the rest.
 VERSION = 0.1.0
 PREFIX = /usr/local
 BUILD = build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
@@ -15,11 +15,24 @@ ALL_LDFLAGS = $(SANITIZERS) -pthread $(LDFLAGS)
 LIBS = -lsqlite3 -ljansson -lm
 
 PROGRAMS = monitor-ingest monitor-query monitor-purge
+MANUALS = $(wildcard man/*.[1-8])
 LIB = $(BUILD)/libmonitor.a
 LIB_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/*.c lib/*/*.c))
-UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*.c))
 
-all: $(PROGRAMS:%=$(BUILD)/%)
+# What the tests need: a TAP program a module, tools for the bats files, what
+# is preloaded into programs, and the fuzz targets as plain programs. Then the
+# bench's programs.
+UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*.c))
+TOOLS = $(patsubst tests/tools/%.c,$(BUILD)/tests/%,$(wildcard tests/tools/*.c))
+PRELOAD = $(patsubst tests/preload/%.c,$(BUILD)/tests/%.so,$(wildcard tests/preload/*.c))
+FUZZ = $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz-%,$(wildcard tests/fuzz/*.c))
+FUZZER = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzzer-%,$(wildcard tests/fuzz/*.c))
+BENCHES = $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
+
+# As many jobs as there are processors, where the caller did not say.
+JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$$(nproc))
+
+all: $(PROGRAMS:%=$(BUILD)/%)                ## build the programs
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -43,16 +56,81 @@ $$(BUILD)/$(1): $$(patsubst %.c,$$(BUILD)/%.o,$$(wildcard cmd/$(1)/*.c)) $$(BUIL
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
-$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(LIB)
+link = @mkdir -p $(@D) && echo "$(CC) -o $@" && $(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(UNIT): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(LIB)
+	$(link)
+$(TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/tools/%.o $(LIB)
+	$(link)
+$(PRELOAD): $(BUILD)/tests/%.so: tests/preload/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -shared -fPIC -o $@ $<
+$(FUZZ): $(BUILD)/tests/fuzz-%: $(BUILD)/tests/fuzz/%.o $(LIB)
+	$(link)
+$(FUZZ:$(BUILD)/tests/fuzz-%=$(BUILD)/tests/fuzz/%.o): CPPFLAGS += -DFUZZ_STANDALONE
+$(BENCHES): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIB)
+	$(link)
 
 units: $(UNIT)
+testers: all $(UNIT) $(TOOLS) $(PRELOAD) $(FUZZ)
+benches: all $(BENCHES)
 
-clean:
-	rm -rf build
+deps:                                        ## install what building and testing needs (apt)
+	scripts/deps.sh build check
 
--include $(shell find build -name '*.d' 2>/dev/null)
-.PHONY: all clean units
+demo:                                        ## install, build, and show the three tools at work
+	scripts/deps.sh build
+	$(MAKE) $(JOBS) all
+	BUILD=$(BUILD) scripts/demo.sh
+
+check:                                       ## install, build, and run every test
+	scripts/deps.sh build check
+	$(MAKE) $(JOBS) testers
+	BUILD=$(BUILD) UNIT="$(UNIT)" FUZZ="$(FUZZ)" SANITIZE=$(SANITIZE) tests/run
+
+torture:                                     ## kill and restart, 200 times (CYCLES=N)
+	scripts/deps.sh build check
+	$(MAKE) $(JOBS) testers
+	BUILD=$(BUILD) tests/torture.sh
+
+bench:                                       ## measure beside other tools (BENCH="ingest query")
+	scripts/deps.sh build bench
+	$(MAKE) $(JOBS) benches
+	BUILD=$(BUILD) bench/run $(BENCH)
+
+# The library again, with clang's coverage, then each target for a while.
+FUZZ_SECONDS = 300
+fuzz:                                        ## run the fuzz targets (FUZZ_SECONDS=300 each)
+	scripts/deps.sh build fuzz
+	$(MAKE) $(JOBS) BUILD=$(BUILD)/fuzz CC=clang SANITIZE=fuzzer-no-link,address,undefined fuzzers
+	for f in $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)); do \
+		mkdir -p $(BUILD)/fuzz/corpus-$$f && $(BUILD)/fuzz/fuzzer-$$f -max_total_time=$(FUZZ_SECONDS) \
+			-artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/corpus-$$f || exit; \
+	done
+fuzzers: $(FUZZER)
+$(FUZZER): SANITIZERS += -fsanitize=fuzzer
+$(FUZZER): $(BUILD)/fuzzer-%: $(BUILD)/libfuzzer/%.o $(LIB)
+	$(link)
+$(BUILD)/libfuzzer/%.o: tests/fuzz/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+man_file = $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
+install: all                                 ## install into DESTDIR and PREFIX (/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install $(PROGRAMS:%=$(BUILD)/%) $(DESTDIR)$(PREFIX)/bin
+	$(foreach m,$(MANUALS),install -D -m 644 $(m) $(call man_file,$(m)) &&) true
+
+uninstall:                                   ## remove what install put there
+	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(foreach m,$(MANUALS),$(call man_file,$(m)))
+
+clean:                                       ## remove what was built
+	rm -rf $(BUILD)
+
+help:                                        ## show this
+	@sed -n 's/^\([a-z]*\):.*## /  make \1 - /p' Makefile
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+.PHONY: all units testers benches deps demo check torture bench fuzz fuzzers install uninstall clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

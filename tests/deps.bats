@@ -1,0 +1,85 @@
+load helper
+
+# A machine as the test wants it: dpkg-query knows the packages in `installed`,
+# id is $uid; apt-get and sudo only write down how they were called.
+prepare() {
+	mkdir bin
+	touch installed calls
+	export uid=0
+	cat >bin/dpkg-query <<-'END'
+		#!/bin/sh
+		for package; do :; done
+		grep -qx "$package" installed && printf installed
+	END
+	cat >bin/id <<-'END'
+		#!/bin/sh
+		echo "$uid"
+	END
+	cat >bin/apt-get <<-'END'
+		#!/bin/sh
+		echo "$DEBIAN_FRONTEND apt-get $*" >>calls
+	END
+	chmod +x bin/*
+	for tool in sh grep env cat printf; do ln -s "$(command -v $tool)" bin/; done
+}
+
+deps() {
+	PATH=$PWD/bin "$PROJECT/scripts/deps.sh" "$@"
+}
+
+with_sudo() {
+	printf '#!/bin/sh\necho "sudo $*" >>calls\n"$@"\n' >bin/sudo
+	chmod +x bin/sudo
+}
+
+@test "nothing is touched when nothing is missing" {
+	printf '%s\n' gcc libc6-dev libjansson-dev libsqlite3-dev >installed
+	run -0 deps build
+	[ -z "$output" ]
+	[ ! -s calls ]
+}
+
+@test "only what is missing is installed, as root without sudo" {
+	with_sudo
+	printf '%s\n' gcc libc6-dev libsqlite3-dev >installed
+	run -0 deps build
+	diff calls - <<-'END'
+		noninteractive apt-get -q -y update
+		noninteractive apt-get -q -y install --no-install-recommends libjansson-dev
+	END
+}
+
+@test "an ordinary user installs through sudo" {
+	with_sudo
+	uid=1000 run -0 deps build
+	grep "^sudo env DEBIAN_FRONTEND=noninteractive apt-get .*install .* gcc libc6-dev libjansson-dev libsqlite3-dev" calls
+}
+
+@test "without root and without sudo it says what is needed and fails" {
+	uid=1000 run -1 deps build
+	[[ $output == *"apt-get install --no-install-recommends gcc libc6-dev libjansson-dev libsqlite3-dev"* ]]
+	[ ! -s calls ]
+}
+
+@test "a failing apt-get fails the set-up" {
+	printf '#!/bin/sh\necho "no network" >&2\nexit 100\n' >bin/apt-get
+	run -100 deps build
+}
+
+@test "elsewhere than on Debian it names the packages and goes on" {
+	rm bin/dpkg-query
+	run -0 deps build
+	[[ $output == *"not Debian"*libsqlite3-dev* ]]
+	[ ! -s calls ]
+}
+
+@test "an unknown purpose is a usage error" {
+	run -2 deps nonsense
+	[[ $output == *"no such purpose"* ]]
+}
+
+@test "a dry run only says what is missing" {
+	run -1 deps -n build
+	[ "$output" = "missing: gcc libc6-dev libjansson-dev libsqlite3-dev " ]
+	[ ! -s calls ]
+}

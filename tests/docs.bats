@@ -1,0 +1,142 @@
+load helper
+
+# The manuals against the programs. The command lines of a manual's EXAMPLES
+# are run: they stand in .Bd or .Dl, begin with "$ ", go on in lines that begin
+# with "> ", and find the sample as sample.ndjson and in the default store. One
+# that can't run in a test has the comment  .\" not run: WHY  before it.
+
+PROGRAMS="monitor-ingest monitor-query monitor-purge"
+
+# help_options PROGRAM: all options that its --help lists, one a line.
+help_options() {
+	"$1" --help | sed -n 's/^ \{2,6\}\(-[^ ].*\)/\1/p' | sed 's/  .*//' |
+		grep -oE '(^|[ ,])--?[A-Za-z0-9][a-z0-9-]*' | tr -d ' ,' | sort -u
+}
+
+# manual_options FILE SECTION...: all options named in these sections' lines
+# that begin with one of MACROS (a regular expression).
+manual_options() {
+	local file=$1
+	shift
+	awk -v sections="$*" -v macros="${MACROS:-It}" '
+		/^\.Sh / { wanted = index(sections, substr($0, 5)) > 0 }
+		wanted && $0 ~ "^\\.(" macros ") " {
+			for (i = 2; i < NF; i++)
+				if ($i == "Fl") {
+					name = $(i + 1)
+					gsub(/\\-/, "-", name)
+					print "-" name
+				}
+		}' "$file" | sort -u
+}
+
+# examples FILE: its example commands, each a file example-N.sh.
+examples() {
+	awk '
+		function unescape(s) {
+			gsub(/\\\(rs|\\e/, "\\", s)
+			gsub(/\\\(aq/, "\047", s)
+			gsub(/\\\(dq/, "\"", s)
+			gsub(/\\&/, "", s)
+			gsub(/\\-/, "-", s)
+			return s
+		}
+		/^\.Sh / { inside = $0 == ".Sh EXAMPLES" }
+		!inside { next }
+		/^\.\\" not run: ./ { skip = 1; next }
+		{ text = $0; sub(/^\.Dl /, "", text) }
+		text ~ /^\$ / {
+			out = ""
+			if (!skip) {
+				out = sprintf("example-%02d.sh", ++n)
+				print unescape(substr(text, 3)) >out
+			}
+			skip = 0
+			next
+		}
+		text ~ /^> / && out != "" { print unescape(substr(text, 3)) >out; next }
+		{ out = "" }
+	' "$1"
+}
+
+@test "every program has its manual, and every manual passes mandoc's lint" {
+	for program in $PROGRAMS; do
+		[ -e "$PROJECT/man/$program.1" ]
+	done
+	run -0 mandoc -Tlint -W warning "$PROJECT"/man/*.[1-8]
+	[ -z "$output" ]
+}
+
+@test "the manuals refer only to manuals that are there" {
+	sed -n 's/^\.Xr \(monitor-[a-z]*\) \([1-8]\).*/\1.\2/p' "$PROJECT"/man/*.[1-8] | sort -u >named
+	[ -s named ]
+	while read -r page; do
+		[ -e "$PROJECT/man/$page" ] || { echo "no $page" >&2; return 1; }
+	done <named
+}
+
+@test "every option of --help is in the manual, and the other way round" {
+	for program in $PROGRAMS; do
+		help_options "$program" >help
+		manual_options "$PROJECT/man/$program.1" DESCRIPTION OPTIONS >manual
+		[ "$(wc -l <help)" -gt 5 ]
+		diff help manual || { echo "$program: --help (<) and manual (>) differ" >&2; return 1; }
+	done
+}
+
+@test "the manual's SYNOPSIS names only options that --help lists" {
+	for program in $PROGRAMS; do
+		help_options "$program" >help
+		MACROS='Op|Nm|Fl|Oo|Ns|Ar|\\|' manual_options "$PROJECT/man/$program.1" SYNOPSIS >synopsis
+		comm -13 help synopsis >unknown
+		[ ! -s unknown ] || { cat unknown >&2; return 1; }
+	done
+}
+
+@test "every manual of a program tells its exit status and its environment, and gives examples" {
+	for program in $PROGRAMS; do
+		for section in "EXIT STATUS" ENVIRONMENT EXAMPLES; do
+			grep -qx ".Sh $section" "$PROJECT/man/$program.1" || { echo "$program: $section" >&2; return 1; }
+		done
+	done
+}
+
+@test "the examples of the manuals run" {
+	for page in "$PROJECT"/man/*.[1-8]; do
+		name=${page##*/}
+		mkdir "$name" && cd "$name"
+		examples "$page"
+		"$PROJECT/scripts/sample.sh" >sample.ndjson
+		export MONITOR_STORE=$PWD/monitor.db
+		ls example-*.sh >/dev/null
+		for example in example-*.sh; do
+			rm -f monitor.db*
+			monitor-ingest --quiet sample.ndjson
+			timeout 30 bash -eo pipefail "$example" >out 2>&1 </dev/null ||
+				{ status=$?; echo "$name: status $status from:"; cat "$example" out; return 1; } >&2
+		done
+		cd ..
+	done
+}
+
+@test "the tour in README.md shows what the programs print" {
+	ln -s "$PROJECT/share" share
+	sed -n '/^```console$/,/^```$/ { /^```/!p }' "$PROJECT/README.md" >expected
+	[ "$(grep -c '^\$ ' expected)" -gt 10 ]
+	sed -n 's/^\$ //p' expected | while read -r command; do
+		printf '$ %s\n' "$command"
+		bash -c "$command" </dev/null 2>&1 || echo "(status $?)"
+	done >got
+	# How much a file takes on the disk is the filesystem's business.
+	sed -i -E 's/[0-9.]+ (bytes|[KM]iB) (given|on)/SIZE \2/g' expected got
+	diff expected got
+}
+
+@test "README.md and HACKING.md name only files that are there" {
+	cd "$PROJECT"
+	grep -ohE '\]\([^)#:]+\)' README.md HACKING.md | tr -d '])(' | sort -u >"$BATS_TEST_TMPDIR/links"
+	[ -s "$BATS_TEST_TMPDIR/links" ]
+	while read -r link; do
+		[ -e "$link" ] || { echo "no $link" >&2; return 1; }
+	done <"$BATS_TEST_TMPDIR/links"
+}

@@ -1,0 +1,50 @@
+load helper
+
+prepare() {
+	unset MAKEFLAGS MFLAGS MAKELEVEL
+}
+
+run_make() {
+	make -s -C "$PROJECT" BUILD="$BUILD" DESTDIR="$PWD/root" PREFIX=/usr "$@"
+}
+
+@test "make install puts programs and manuals in their places under DESTDIR and PREFIX" {
+	run_make install
+	for program in monitor-ingest monitor-query monitor-purge; do
+		root/usr/bin/$program --version | grep "^$program "
+	done
+	for page in "$PROJECT"/man/*.[1-8]; do
+		cmp "$page" "root/usr/share/man/man${page##*.}/${page##*/}"
+	done
+}
+
+@test "nothing else is installed" {
+	run_make install
+	run find root -type f ! -path 'root/usr/bin/monitor-*' ! -path 'root/usr/share/man/man[1-8]/monitor-*'
+	[ -z "$output" ]
+}
+
+@test "installed manuals are readable by all whatever the umask" {
+	(umask 077 && run_make install)
+	[ "$(stat -c %a root/usr/share/man/man5/monitor-record.5)" = 644 ]
+	[ "$(stat -c %a root/usr/bin/monitor-query)" = 755 ]
+	[ "$(stat -c %a root/usr/share/man/man5)" = 755 ]
+}
+
+@test "make uninstall removes what make install put there and nothing else" {
+	run_make install
+	touch root/usr/bin/other
+	run_make uninstall
+	run find root -type f
+	[ "$output" = root/usr/bin/other ]
+}
+
+@test "make help names every target that README.md and HACKING.md mention" {
+	cd "$PROJECT"
+	make -s help >"$BATS_TEST_TMPDIR/help"
+	grep -ohE '(^|`|&& |    )(sudo )?make [a-z]+' README.md HACKING.md | awk '{ print $NF }' | sort -u >"$BATS_TEST_TMPDIR/named"
+	[ -s "$BATS_TEST_TMPDIR/named" ]
+	while read -r target; do
+		grep "make $target " "$BATS_TEST_TMPDIR/help" || { echo "no target $target" >&2; return 1; }
+	done <"$BATS_TEST_TMPDIR/named"
+}
