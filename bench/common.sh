@@ -1,0 +1,81 @@
+# What the sections of the bench share. Sourced by bench/run, never run.
+# shellcheck shell=sh
+
+# number 2M: 2000000
+number() {
+	case $1 in
+	*k) echo "${1%k}000" ;;
+	*M) echo "${1%M}000000" ;;
+	*) echo "$1" ;;
+	esac
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+note() { printf '%s\n' "$*" >&2; }
+
+fail() {
+	note "bench: $*"
+	exit 1
+}
+
+title() { printf '\n%s\n' "$*"; }
+
+# calc EXPRESSION: the value of an awk expression.
+calc() { awk "BEGIN { printf \"%.6g\", $1 }"; }
+
+# data FORMAT RECORDS WATCHDOGS [OPTION]: the path of a generated file, made
+# when it is first asked for.
+data() {
+	data_path=$DIR/$1-$2-$3${4-}
+	if [ ! -e "$data_path" ]; then
+		note "making $2 records of $3 watchdogs ($1)"
+		# shellcheck disable=SC2086 # no fourth argument, no option
+		generate -f "$1" -w "$(number "$3")" ${4-} "$CORPUS" "$(number "$2")" >"$data_path.part" ||
+			fail "could not make $data_path"
+		mv "$data_path.part" "$data_path"
+	fi
+	echo "$data_path"
+}
+
+# sample NAME COMMAND...: run COMMAND, which prints numbers, and keep these as
+# one more line of NAME's results. What it says otherwise is shown if it fails.
+sample() {
+	sample_name=$1
+	shift
+	sync
+	"$@" >"$DIR/sample" 2>"$DIR/sample.err" || {
+		cat "$DIR/sample.err" >&2
+		fail "$sample_name: status $? from: $*"
+	}
+	cat "$DIR/sample" >>"$DIR/result-$sample_name"
+}
+
+# median NAME [COLUMN]: of a column of what sample kept.
+median() {
+	awk -v c="${2:-1}" '{ print $c }' "$DIR/result-$1" | sort -g | awk '
+		{ v[NR] = $1 }
+		END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
+}
+
+# largest NAME [COLUMN]
+largest() {
+	awk -v c="${2:-1}" '{ print $c }' "$DIR/result-$1" | sort -g | tail -n 1
+}
+
+# Size of a store (or any database), with the files that stand beside it.
+size_of() {
+	du -cb "$1"* | awk 'END { print $1 }'
+}
+
+remove_store() { rm -f "$1" "$1"[-.@]*; }
+
+# goal TEXT MEASURED at-least|at-most LIMIT [UNIT]: print both side by side.
+goal() {
+	awk -v text="$1" -v got="$2" -v way="$3" -v limit="$4" -v unit="${5-}" 'BEGIN {
+		met = way == "at-least" ? got >= limit : got <= limit
+		printf "  %-58s %8.3g%s  goal: %s %g%s  %s\n", text, got, unit,
+			way == "at-least" ? ">=" : "<=", limit, unit, met ? "met" : "NOT MET"
+		exit !met
+	}' && echo met >>"$DIR/goals" || echo missed >>"$DIR/goals"
+}
