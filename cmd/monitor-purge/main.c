@@ -1,0 +1,195 @@
+/*
+ * monitor-purge - retention: forget what is too old, or too much.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "record.h"
+#include "rounds.h"
+#include "when.h"
+
+enum {
+	OPT_LOGS = CLI_OWN, OPT_NOTIFICATIONS, OPT_MARKS, OPT_MAX_SIZE, OPT_KEEP_FREE, OPT_INTERVAL,
+};
+
+static const struct cli_option options[] = {
+	{ 0, NULL, NULL, "What goes" },
+	{ OPT_LOGS, "logs-timewindow", "DURATION", "logs older than this (default: $LOGS_TIMEWINDOW)" },
+	{ OPT_NOTIFICATIONS, "notifications-timewindow", "DURATION",
+	    "notifications older than this" },
+	{ OPT_MAX_SIZE, "max-size", "SIZE", "the oldest logs, until the store is no larger" },
+	{ OPT_KEEP_FREE, "keep-free", "SIZE", "the oldest logs, until so much is free on its disk" },
+	{ OPT_MARKS, "marks-timewindow", "DURATION", "marks of sources silent for longer (default: 90d)" },
+	{ 0, NULL, NULL, "Of these only" },
+	{ 'W', "watchdog", "CODE", "records of this watchdog; may be repeated" },
+	{ 'l', "level", "LEVEL", "records of this level and the less severe" },
+	{ 0, NULL, NULL, "How" },
+	{ 'd', "store", "URL", "the store (default: $MONITOR_STORE, " STORE_DEFAULT ")" },
+	{ OPT_INTERVAL, "interval", "DURATION", "stay and repeat (default: $CLEANUP_INTERVAL, or once)" },
+	{ 'n', "dry-run", NULL, "only say what would go" },
+	{ 'o', "output", "FORMAT", "text (default) or ndjson" },
+	{ 'q', "quiet", NULL, "only errors" },
+	CLI_COMMON_OPTIONS,
+	{ 0 },
+};
+
+struct settings {
+	struct rounds rounds;
+	struct str *watchdogs;
+	bool windows[RECORD_KINDS];   /* given as options */
+	bool interval, marks;
+};
+
+static double
+duration(const char *name, const char *text)
+{
+	struct error e;
+	double seconds;
+
+	if (when_parse_duration(text, &seconds, &e) == -1)
+		cli_usage("%s: %s", name, e.text);
+	return seconds;
+}
+
+static uint64_t
+size(const char *name, const char *text)
+{
+	struct error e;
+	uint64_t bytes;
+
+	if (when_parse_size(text, &bytes, &e) == -1)
+		cli_usage("%s: %s", name, e.text);
+	if (bytes > INT64_MAX)
+		cli_usage("%s %s: out of range", name, text);
+	return bytes;
+}
+
+static void
+add_watchdog(struct settings *s, const char *code)
+{
+	struct purge *p = &s->rounds.purge;
+
+	if (!record_watchdog_valid(str_of(code)))
+		cli_usage("--watchdog %s: not a watchdog code", code);
+	s->watchdogs = realloc(s->watchdogs, (p->watchdog_count + 1) * sizeof(*s->watchdogs));
+	if (s->watchdogs == NULL)
+		cli_die(EXIT_ERROR, "out of memory");
+	s->watchdogs[p->watchdog_count++] = str_of(code);
+	p->watchdogs = s->watchdogs;
+}
+
+static void
+set_window(struct settings *s, enum record_kind kind, const char *name)
+{
+	s->windows[kind] = true;
+	s->rounds.purge.window[kind] = duration(name, optarg);
+}
+
+static void
+parse_option(struct settings *s, int key)
+{
+	struct purge *p = &s->rounds.purge;
+	struct error e;
+
+	switch (key) {
+	case 'd':
+		s->rounds.store = optarg;
+		break;
+	case 'l':
+		if (record_level_parse(optarg, &p->level_min, &e) == -1)
+			cli_usage("--level: %s", e.text);
+		break;
+	case 'n':
+		p->dry_run = true;
+		break;
+	case 'o':
+		if ((s->rounds.report = report_find(optarg)) == NULL)
+			cli_usage("--output %s: neither text nor ndjson", optarg);
+		break;
+	case 'W':
+		add_watchdog(s, optarg);
+		break;
+	case OPT_LOGS:
+		set_window(s, RECORD_LOG, "--logs-timewindow");
+		break;
+	case OPT_NOTIFICATIONS:
+		set_window(s, RECORD_NOTIFICATION, "--notifications-timewindow");
+		break;
+	case OPT_MARKS:
+		s->marks = true;
+		p->marks_window = duration("--marks-timewindow", optarg);
+		break;
+	case OPT_MAX_SIZE:
+		p->max_size = size("--max-size", optarg);
+		break;
+	case OPT_KEEP_FREE:
+		p->keep_free = size("--keep-free", optarg);
+		break;
+	case OPT_INTERVAL:
+		s->interval = true;
+		s->rounds.interval = duration("--interval", optarg);
+		break;
+	}
+}
+
+/* What no option has said. */
+static void
+parse_environment(struct settings *s)
+{
+	const char *window = getenv("LOGS_TIMEWINDOW"), *interval = getenv("CLEANUP_INTERVAL");
+
+	if (!s->windows[RECORD_LOG] && window != NULL && *window != '\0')
+		s->rounds.purge.window[RECORD_LOG] = duration("LOGS_TIMEWINDOW", window);
+	if (!s->interval && interval != NULL && *interval != '\0')
+		s->rounds.interval = duration("CLEANUP_INTERVAL", interval);
+}
+
+/* Somebody relies on this to purge: nothing to do is a mistake. */
+static void
+check(const struct settings *s)
+{
+	const struct purge *p = &s->rounds.purge;
+
+	if (p->window[RECORD_LOG] <= 0 && p->window[RECORD_NOTIFICATION] <= 0 && p->max_size == 0 &&
+	    p->keep_free == 0 && !(s->marks && p->marks_window > 0))
+		cli_usage("nothing to purge: neither a time window nor a size is given");
+}
+
+int
+main(int argc, char **argv)
+{
+	struct settings s = { .rounds = {
+		.purge = { .marks_window = 90 * 86400.0, .level_min = INT64_MIN, .shrink = true },
+		.report = report_text,
+	} };
+	struct cli cli = {
+		.program = "monitor-purge",
+		.synopsis = "[OPTION]...",
+		.about = "Forget the records that are too old, or too many, and give the space back.",
+		.options = options,
+		.argc = argc,
+		.argv = argv,
+	};
+	bool quiet = false;
+	int key, status;
+
+	while ((key = cli_next(&cli)) != -1) {
+		if (key == 'q')
+			quiet = true;
+		parse_option(&s, key);
+	}
+	if (optind < argc)
+		cli_usage("%s: there are no operands", argv[optind]);
+	parse_environment(&s);
+	check(&s);
+	s.rounds.store = cli_store(s.rounds.store);
+	if (s.rounds.purge.dry_run)
+		s.rounds.interval = 0;
+	if (quiet)
+		s.rounds.report = NULL;
+	status = rounds_run(&s.rounds);
+	free(s.watchdogs);
+	return status;
+}
