@@ -19,9 +19,9 @@ enum {
 	SLICE_FIRST = 32,          /* records in the first slice: the first row at once */
 	SLICE_ROWS = 4096,         /* and at most */
 	SLICE_BYTES = 1 << 20,     /* of text */
-	SLICE_WORK = 16384,        /* rows read, matching or not */
+	ROW_WORK = 16,             /* rows read, matching or not, for each that it could hold */
 	STEP_OVER = 4,             /* rows cheaper to step over than to seek */
-	SLICES_ALONE = 4,          /* an answer of more slices than this reads ahead */
+	SLICES_ALONE = 6,          /* an answer of more slices than this reads ahead */
 };
 
 /* A record of a slice; its strings are offsets into the slice's text until
@@ -147,7 +147,7 @@ static bool
 slice_full(const struct walk *w)
 {
 	return w->slice->count == w->slice->cap || w->slice->text.len >= SLICE_BYTES ||
-	    w->m.work >= SLICE_WORK || w->taken + w->slice->count >= w->q->limit;
+	    w->m.work >= w->slice->cap * ROW_WORK || w->taken + w->slice->count >= w->q->limit;
 }
 
 /* By time: the index has the numbers, the row has the text. */
@@ -251,7 +251,7 @@ plan(struct walk *w, struct error *e)
 static int
 empty_slice(struct slice *sl, size_t number, struct error *e)
 {
-	size_t cap = number >= SLICES_ALONE ? SLICE_ROWS : (size_t)SLICE_FIRST << 2 * number;
+	size_t cap = number > 3 ? SLICE_ROWS : (size_t)SLICE_FIRST << 2 * number;
 	struct row *rows;
 
 	sl->count = 0;

@@ -179,6 +179,7 @@ read_tail(struct every *v)
 	stmt_bind_int(st, 2, v->upto);
 	stmt_bind_double(st, 3, v->f.since);
 	stmt_bind_double(st, 4, v->f.until);
+	stmt_bind_null(st, 5);
 	while ((rc = stmt_step(st, v->e)) == 1) {
 		struct entry en = {
 			.arrival = stmt_int(st, 0),

@@ -174,6 +174,7 @@ load_tail(struct purging *pg, enum record_kind kind, struct error *e)
 	stmt_bind_int(st, 2, INT64_MAX);
 	stmt_bind_double(st, 3, -INFINITY);
 	stmt_bind_double(st, 4, INFINITY);
+	stmt_bind_null(st, 5);
 	return add_rows(&pg->rows, st, e);
 }
 

@@ -89,6 +89,10 @@ gather_tail(struct merge *m, struct source *src, struct error *e)
 	stmt_bind_int(st, 2, m->upto);
 	stmt_bind_double(st, 3, m->f->since);
 	stmt_bind_double(st, 4, m->f->until);
+	if (m->f->watchdog_count == 1)   /* the usual question; else the filter sees to it */
+		stmt_bind_int(st, 5, m->f->watchdogs[0]);
+	else
+		stmt_bind_null(st, 5);
 	while ((rc = stmt_step(st, e)) == 1) {
 		struct entry en = {
 			.arrival = stmt_int(st, 0),

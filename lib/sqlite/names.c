@@ -6,8 +6,10 @@
 #include "buf.h"
 #include "sqlite/sqlite.h"
 
-/* A reader's cache: a table of so many slots, a number's low bits its place. */
-#define NAME_SLOTS 4096
+/* A reader's cache: a number's low bits are its place. The places are made when
+ * they are first used, a chunk at a time: most answers need few. */
+#define NAME_CHUNK 64
+#define NAME_CHUNKS 64
 
 struct name {
 	uint32_t id;   /* 0: empty; numbers begin at 1 */
@@ -16,7 +18,7 @@ struct name {
 
 struct names {
 	enum sql find;
-	struct name slots[NAME_SLOTS];
+	struct name *chunks[NAME_CHUNKS];
 };
 
 struct names *
@@ -36,8 +38,11 @@ names_free(struct names **np)
 {
 	if (*np == NULL)
 		return;
-	for (size_t i = 0; i < NAME_SLOTS; i++)
-		buf_free(&(*np)->slots[i].text);
+	for (size_t c = 0; c < NAME_CHUNKS; c++) {
+		for (size_t i = 0; (*np)->chunks[c] != NULL && i < NAME_CHUNK; i++)
+			buf_free(&(*np)->chunks[c][i].text);
+		free((*np)->chunks[c]);
+	}
 	free(*np);
 	*np = NULL;
 }
@@ -45,11 +50,14 @@ names_free(struct names **np)
 int
 names_get(struct names *n, struct sqlite *s, uint32_t id, struct str *name, struct error *e)
 {
-	struct name *slot = &n->slots[id % NAME_SLOTS];
+	struct name **chunk = &n->chunks[id / NAME_CHUNK % NAME_CHUNKS], *slot;
 	struct stmt *st;
 	int rc;
 
-	if (slot->id != id) {
+	if (*chunk == NULL && (*chunk = calloc(NAME_CHUNK, sizeof(**chunk))) == NULL)
+		return error_memory(e);
+	slot = *chunk + id % NAME_CHUNK;
+	if (slot->id != id || id == 0) {
 		if ((st = sqlite_sql(s, n->find, e)) == NULL)
 			return -1;
 		stmt_bind_int(st, 1, id);

@@ -49,7 +49,8 @@ const char *const sql_text[SQL_COUNT] = {
 	[SQL_BLOCKS] = "SELECT first, tmin, tmax FROM block INDEXED BY block_time"
 	    " WHERE kind = ?1 AND tmax >= ?2 AND tmin < ?3 AND rows > 0 AND first <= ?4",
 	BOTH(SQL_UNSEALED_LOG, "SELECT arrival, watchdog, time, level, sender FROM ",
-	    " WHERE arrival > ?1 AND arrival <= ?2 AND time >= ?3 AND time < ?4"),
+	    " WHERE arrival > ?1 AND arrival <= ?2 AND (?5 IS NULL OR watchdog = ?5)"
+	    " AND time >= ?3 AND time < ?4"),
 	[SQL_STRAYS] = "SELECT time, arrival, watchdog, level, sender FROM stray"
 	    " WHERE kind = ?1 AND (time, arrival) > (?2, ?3) AND time < ?4 ORDER BY time, arrival",
 	[SQL_STRAYS_BACK] = "SELECT time, arrival, watchdog, level, sender FROM stray"

@@ -13,9 +13,10 @@ static const int busy_ms[] = {
 	[STORE_PURGE] = 10000,
 };
 
-/* A page cache of 16 or 32 MB; what a writer acknowledges is synced; deleted
- * text is not overwritten with zeros (Debian's default: it doubles a purge). */
-static const char reader_settings[] = "PRAGMA cache_size = -16384;";
+/* A page cache of 32 MB; what a writer acknowledges is synced; deleted text is
+ * not overwritten with zeros (Debian's default: it doubles a purge). Readers
+ * keep SQLite's own small cache: filling a larger one costs them more than it
+ * saves. */
 static const char writer_settings[] =
 	"PRAGMA cache_size = -32768;"
 	"PRAGMA synchronous = FULL;"
@@ -78,7 +79,7 @@ connect_reader(struct sqlite *s, struct error *e)
 	if ((s->db = db_open(s->path, s->immutable ? DB_IMMUTABLE : DB_READ, e)) == NULL)
 		return -1;
 	db_busy_timeout(s->db, busy_ms[STORE_READ]);
-	return db_exec(s->db, reader_settings, e);
+	return 0;
 }
 
 static int
@@ -134,7 +135,9 @@ open_once(const char *path, enum store_mode mode, struct error *e)
 
 	if (s != NULL)
 		s->turn_fd = -1;
-	if (s == NULL || (s->path = strdup(path)) == NULL) {
+	/* SQLite keeps the WAL beside the file itself, not beside a link to it. */
+	if (s == NULL || ((s->path = realpath(path, NULL)) == NULL &&
+	    (s->path = strdup(path)) == NULL)) {
 		error_memory(e);
 		goto fail;
 	}

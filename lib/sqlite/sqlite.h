@@ -6,9 +6,11 @@
  *   add.c     taking batches; sealing blocks         checkpoint.c  keeping the WAL short
  *   ask.c     walking through matching rows          merge.c   in order of time, by indexes
  *   filter.c  a query, in numbers                    keys.c    places in an order
- *   tally.c   counting them                          watch.c   waiting for news
- *   purge.c   forgetting                             care.c    stats, backup, verify
- *   salvage.c what a damaged store still holds       reserve.c room on a full disk
+ *   every.c   all that match, in no order            tally.c   counting them
+ *   watch.c   waiting for news                       care.c    statistics
+ *   backup.c  a copy of one moment                   verify.c  looking through everything
+ *   salvage.c what a damaged store still holds; wreck.c, pages.c: finding it there
+ *   purge.c   forgetting                             reserve.c room on a full disk
  *   turn.c    whose turn it is to write
  */
 #ifndef MONITOR_SQLITE_SQLITE_H
