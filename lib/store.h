@@ -138,7 +138,7 @@ int store_stats(struct store *s, struct store_stats *st, struct error *e);
 int store_backup(struct store *s, const char *path, struct error *e);
 
 /* Look through everything. `found` is told each thing that is wrong, one line
- * a call ("block 8193: 2 rows that the index does not know"). Returns how many
+ * a call ("log block 8193: 2 rows unknown to its index ..."). Returns how many
  * there were, or -1 if it could not look. */
 int64_t store_verify(struct store *s, void (*found)(void *arg, const char *text), void *arg,
     struct error *e);

@@ -10,7 +10,7 @@ set -eu
 packages() {
 	case $1 in
 	build) echo gcc libc6-dev libjansson-dev libsqlite3-dev ;;
-	check) echo bats jq mandoc procps sqlite3 ;;
+	check) echo bats jq mandoc procps sqlite3 tzdata ;;
 	bench) echo jq python3 ripgrep sqlite-utils sqlite3 systemd-journal-remote ;;
 	fuzz) echo clang libclang-rt-dev ;;
 	*)

@@ -96,7 +96,9 @@ sound() {
 	wait "$pid" || true
 	exec {feed}>&-
 	[ -s live.db-wal ]
-	run -0 monitor-ingest --salvage live.db -d new.db
+	ln -s live.db link.db
+	[ "$(monitor-query -d link.db --count)" = 500 ]
+	run -0 monitor-ingest --salvage link.db -d new.db
 	[ "${lines[0]}" = "500 records read, 0 of them without their names" ]
 	[ "${lines[1]}" = "0 records lost" ]
 }

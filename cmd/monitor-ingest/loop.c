@@ -568,7 +568,8 @@ drain(struct loop *l)
 	if (l->batch != NULL)
 		pipeline_give(l->pipeline, l->batch);
 	l->batch = NULL;
-	while (pipeline_busy(l->pipeline) && settle(l, &e) == 0)
+	pthread_sigmask(SIG_UNBLOCK, l->setup->signals, NULL);
+	while (settle(l, &e) == 0 && pipeline_busy(l->pipeline))
 		poll(&settled, 1, -1);
 }
 

@@ -220,35 +220,47 @@ survey(struct pages *p, const char *path, struct error *e)
 	return 0;
 }
 
+/* The file and, beside it (not beside a link to it), its WAL if it has one. */
+static int
+open_files(struct pages *p, const char *path, struct error *e)
+{
+	char *file = realpath(path, NULL), *wal = NULL;
+	size_t size;
+	int rc = -1;
+
+	if (file == NULL || (p->fd = open(file, O_RDONLY | O_CLOEXEC)) == -1) {
+		error_errno(e, errno, "%s", path);
+		goto out;
+	}
+	size = strlen(file) + sizeof("-wal");
+	if ((wal = malloc(size)) == NULL) {
+		error_memory(e);
+		goto out;
+	}
+	snprintf(wal, size, "%s-wal", file);
+	if ((p->wal = open(wal, O_RDONLY | O_CLOEXEC)) == -1 && errno != ENOENT)
+		error_errno(e, errno, "%s", wal);
+	else
+		rc = 0;
+out:
+	free(file);
+	free(wal);
+	return rc;
+}
+
 struct pages *
 pages_open(const char *path, struct error *e)
 {
 	struct pages *p = calloc(1, sizeof(*p));
-	size_t size = strlen(path) + sizeof("-wal");
-	char *wal = malloc(size);
 
-	if (p == NULL || wal == NULL) {
+	if (p == NULL) {
 		error_memory(e);
-		goto fail;
+		return NULL;
 	}
 	p->fd = p->wal = -1;
-	snprintf(wal, size, "%s-wal", path);
-	if ((p->fd = open(path, O_RDONLY | O_CLOEXEC)) == -1) {
-		error_errno(e, errno, "%s", path);
-		goto fail;
-	}
-	if ((p->wal = open(wal, O_RDONLY | O_CLOEXEC)) == -1 && errno != ENOENT) {
-		error_errno(e, errno, "%s", wal);
-		goto fail;
-	}
-	if (survey(p, path, e) == -1)
-		goto fail;
-	free(wal);
+	if (open_files(p, path, e) == -1 || survey(p, path, e) == -1)
+		pages_close(&p);
 	return p;
-fail:
-	free(wal);
-	pages_close(&p);
-	return NULL;
 }
 
 void

@@ -298,7 +298,8 @@ salvage(struct salvage *s, const char *path)
 	if (stat(path, &st) == -1)
 		return error_errno(s->e, errno, "%s", path);
 	if (st.st_dev == s->to->file.st_dev && st.st_ino == s->to->file.st_ino)
-		return error_set(s->e, ERROR_USAGE, "%s: is the store that it would be salvaged into", path);
+		return error_set(s->e, ERROR_USAGE, "%s: is the store that it would be salvaged into",
+		    path);
 	if ((s->batch = calloc(BATCH_ROWS, sizeof(*s->batch))) == NULL)
 		return error_memory(s->e);
 	if (wreck_survey(&s->wreck, path, s->to, s->e) == -1 || check_old(s, path) == -1)

@@ -220,7 +220,8 @@ give_kinds(const struct counts *c, give *row, void *arg)
 
 	for (int k = 0; rc == 0 && k < RECORD_KINDS; k++)
 		if (c->kinds[k] > 0)
-			rc = row(arg, &(struct tally){ .kind = (enum record_kind)k, .count = c->kinds[k] });
+			rc = row(arg, &(struct tally){ .kind = (enum record_kind)k,
+			    .count = c->kinds[k] });
 	return rc;
 }
 

@@ -18,20 +18,22 @@ enum { FINDINGS = 100 };   /* told one by one; the others are counted */
 
 /* ---- findings --------------------------------------------------------------- */
 
-int
+void
 verify_report(struct verify *v, const char *fmt, ...)
 {
 	char text[512];
 	va_list ap;
 
 	if (v->count + v->pending++ >= FINDINGS)
-		return 0;
+		return;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	for (char *p = text; *p != '\0'; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)   /* out of damaged text */
+			*p = '?';
 	if (buf_printf(&v->lines, "%s: %s", v->where, text) == -1 || buf_add(&v->lines, "", 1) == -1)
-		return error_memory(v->e);
-	return 0;
+		v->memory_failed = true;
 }
 
 static void
@@ -76,11 +78,13 @@ check_names(struct verify *v, struct known_ids *known, enum sql list, bool codes
 	for (size_t n = 0; n < VERIFY_ROWS && rc == 1 && (rc = stmt_step(st, v->e)) == 1; n++) {
 		int64_t id = stmt_int(st, 0);
 		v->progress.at = id;
-		if (id <= 0 || id > UINT32_MAX)
-			rc = verify_report(v, "number %lld is out of range", (long long)id) == -1 ? -1 : 1;
-		else if (codes && !record_watchdog_valid(stmt_text(st, 1)))
-			rc = verify_report(v, "number %lld has a code that is none", (long long)id) == -1 ? -1 : 1;
-		if (rc == 1 && id > 0 && id <= UINT32_MAX && verify_learn(v, known, (uint32_t)id) == -1)
+		if (id <= 0 || id > UINT32_MAX) {
+			verify_report(v, "number %lld is out of range", (long long)id);
+			continue;
+		}
+		if (codes && !record_watchdog_valid(stmt_text(st, 1)))
+			verify_report(v, "number %lld has a code that is none", (long long)id);
+		if (verify_learn(v, known, (uint32_t)id) == -1)
 			rc = -1;
 	}
 	stmt_reset(st);
@@ -116,8 +120,10 @@ check_strays(struct verify *v)
 	strays = stmt_int(st, 0);
 	counted = stmt_int(st, 1);
 	stmt_reset(st);
-	return strays == counted ? 0 : verify_report(v, "there are %lld, but the blocks have %lld",
-	    (long long)strays, (long long)counted);
+	if (strays != counted)
+		verify_report(v, "there are %lld, but the blocks have %lld", (long long)strays,
+		    (long long)counted);
+	return 0;
 }
 
 static int
@@ -129,11 +135,8 @@ check_indexes(struct verify *v)
 	if (st == NULL)
 		return -1;
 	while ((rc = stmt_step(st, v->e)) == 1)
-		if (verify_report(v, "there is one of a block %lld that there is not",
-		    (long long)stmt_int(st, 0)) == -1) {
-			rc = -1;
-			break;
-		}
+		verify_report(v, "there is one of a block %lld that there is not",
+		    (long long)stmt_int(st, 0));
 	stmt_reset(st);
 	return rc;
 }
@@ -151,8 +154,8 @@ check_moments(struct verify *v)
 		int64_t arrival = stmt_int(st, 0);
 		double time = stmt_double(st, 1);
 		if (!isfinite(time) || (v->progress.at > 0 && time <= v->progress.time))
-			rc = verify_report(v, "%.17g, at %lld, is not after %.17g", time, (long long)arrival,
-			    v->progress.time) == -1 ? -1 : 1;
+			verify_report(v, "%.17g, at %lld, is not after %.17g", time, (long long)arrival,
+			    v->progress.time);
 		v->progress.at = arrival;
 		v->progress.time = time;
 	}
@@ -170,13 +173,9 @@ check_marks(struct verify *v)
 		return -1;
 	while ((rc = stmt_step(st, v->e)) == 1) {
 		struct str source = stmt_text(st, 0);
-		if (stmt_int(st, 3) != 0)
-			continue;
-		if (verify_report(v, "that of '%.*s' makes no sense", source.len < 64 ? (int)source.len : 64,
-		    source.len > 0 ? source.data : "") == -1) {
-			rc = -1;
-			break;
-		}
+		if (stmt_int(st, 3) == 0)
+			verify_report(v, "that of '%.*s' makes no sense",
+			    source.len < 64 ? (int)source.len : 64, source.len > 0 ? source.data : "");
 	}
 	stmt_reset(st);
 	return rc;
@@ -184,7 +183,20 @@ check_marks(struct verify *v)
 
 /* ---- the file as a whole ---------------------------------------------------------------- */
 
-/* SQLite's own findings: a row may have several lines, and "ok" is none. */
+/* SQLite's own findings: several lines may come as one row, "ok" is none, and
+ * one only says which file it is. */
+static void
+report_lines(struct verify *v, struct str text)
+{
+	for (size_t i = 0, n; i < text.len; i += n + 1) {
+		const char *line = text.data + i, *end = memchr(line, '\n', text.len - i);
+		n = end != NULL ? (size_t)(end - line) : text.len - i;
+		if (n > 0 && strncmp(line, "***", n < 3 ? n : 3) != 0 &&
+		    !str_equal((struct str){ line, n }, str_of("ok")))
+			verify_report(v, "%.*s", (int)n, line);
+	}
+}
+
 static int
 check_file(struct verify *v)
 {
@@ -193,18 +205,8 @@ check_file(struct verify *v)
 
 	if (st == NULL)
 		return -1;
-	while ((rc = stmt_step(st, v->e)) == 1) {
-		struct str text = stmt_text(st, 0);
-		for (size_t i = 0, n; rc == 1 && i < text.len; i += n + 1) {
-			const char *line = text.data + i, *end = memchr(line, '\n', text.len - i);
-			n = end != NULL ? (size_t)(end - line) : text.len - i;
-			if (n > 0 && strncmp(line, "***", 3) != 0 && !str_equal((struct str){ line, n },
-			    str_of("ok")) && verify_report(v, "%.*s", (int)n, line) == -1)
-				rc = -1;
-		}
-		if (rc == -1)
-			break;
-	}
+	while ((rc = stmt_step(st, v->e)) == 1)
+		report_lines(v, stmt_text(st, 0));
 	stmt_reset(st);
 	return rc;
 }
@@ -225,8 +227,10 @@ check_counters(struct verify *v)
 		return -1;
 	last = stmt_int(st, 0);
 	stmt_reset(st);
-	return last <= h.arrival ? 0 : verify_report(v, "the last number given is said to be %lld, but %lld"
-	    " is in use", (long long)h.arrival, (long long)last);
+	if (last > h.arrival)
+		verify_report(v, "the last number given is said to be %lld, but %lld is in use",
+		    (long long)h.arrival, (long long)last);
+	return 0;
 }
 
 /* ---- all of it --------------------------------------------------------------------------- */
@@ -267,14 +271,17 @@ check_slice(struct verify *v, const struct step *step)
 		return -1;
 	if ((rc = step->run(v)) == -1) {
 		sqlite_abort(v->s);
-		/* What cannot be read is what we look for; behind it there may be more. */
-		if (v->e->kind != ERROR_CORRUPT || verify_report(v, "%s", v->e->text) == -1)
+		if (v->e->kind != ERROR_CORRUPT)
 			return -1;
+		/* What cannot be read is what we look for; behind it there may be more. */
+		verify_report(v, "%s", v->e->text);
 		tell_findings(v);
 		return v->progress.at > from.at;
 	}
 	if ((end = sqlite_end(v->s, v->e)) == -1)
 		return -1;
+	if (v->memory_failed)
+		return error_memory(v->e);
 	if (end == 1) {
 		forget_findings(v);
 		v->progress = from;
@@ -296,8 +303,7 @@ check_all(struct verify *v)
 	}
 	if (rc == 0 || v->e->kind != ERROR_CORRUPT)
 		return rc;
-	if (verify_report(v, "%s", v->e->text) == -1)   /* so damaged that we cannot go on */
-		return -1;
+	verify_report(v, "%s", v->e->text);   /* so damaged that we cannot go on */
 	tell_findings(v);
 	return 0;
 }

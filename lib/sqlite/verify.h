@@ -38,6 +38,7 @@ struct verify {
 	int64_t count;                /* findings that hold */
 	int64_t pending;              /* of this slice */
 	struct buf lines;             /* theirs, as many as are told */
+	bool memory_failed;           /* for one of them */
 
 	enum record_kind kind;        /* of the step */
 	struct progress progress;
@@ -53,8 +54,8 @@ struct verify {
 	struct entry entries[BLOCK_SPAN + 1];
 };
 
-/* One thing that is wrong, at v->where: 0, or -1 if there is no memory. */
-__attribute__((format(printf, 2, 3))) int verify_report(struct verify *v, const char *fmt, ...);
+/* One thing that is wrong, at v->where. */
+__attribute__((format(printf, 2, 3))) void verify_report(struct verify *v, const char *fmt, ...);
 
 /* Remember that this number has a name. */
 int verify_learn(struct verify *v, struct known_ids *known, uint32_t id);

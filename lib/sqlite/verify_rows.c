@@ -3,17 +3,17 @@
 
 #include "sqlite/verify.h"
 
+/* "3 rows ...", "1 row ...". */
 static const char *const fault_text[FAULTS] = {
-	[ROW_TYPE] = "rows with a value of the wrong type",
-	[ROW_TIME] = "rows whose time is not a finite number",
-	[ROW_WATCHDOG] = "rows of a watchdog that has no name",
-	[ROW_SENDER] = "rows of a sender that has no name",
-	[ROW_ALONE] = "rows before it that are in no block",
-	[ROW_UNKNOWN] = "rows that its index does not know",
-	[ROW_DIFFERS] = "rows that its index knows otherwise",
-	[ENTRY_ALONE] = "rows in its index that are not there",
+	[ROW_TYPE] = "with a value of the wrong type",
+	[ROW_TIME] = "with a time that is not finite",
+	[ROW_WATCHDOG] = "of a watchdog without a name",
+	[ROW_SENDER] = "of a sender without a name",
+	[ROW_ALONE] = "before it, in no block",
+	[ROW_UNKNOWN] = "unknown to its index",
+	[ROW_DIFFERS] = "known otherwise to its index",
+	[ENTRY_ALONE] = "in its index that cannot be found",
 };
-
 
 struct block {
 	int64_t first, last, rows, strays;
@@ -29,15 +29,15 @@ blame(struct verify *v, enum fault f, int64_t arrival)
 		v->faults[f].first = arrival;
 }
 
-static int
+static void
 report_faults(struct verify *v)
 {
 	for (int f = 0; f < FAULTS; f++)
-		if (v->faults[f].n > 0 && verify_report(v, "%lld %s (the first is %lld)",
-		    (long long)v->faults[f].n, fault_text[f], (long long)v->faults[f].first) == -1)
-			return -1;
+		if (v->faults[f].n > 0)
+			verify_report(v, "%lld row%s %s (the first is %lld)", (long long)v->faults[f].n,
+			    v->faults[f].n == 1 ? "" : "s", fault_text[f],
+			    (long long)v->faults[f].first);
 	memset(v->faults, 0, sizeof(v->faults));
-	return 0;
 }
 
 /* Has this number a name? One that is new since we read them has one by now. */
@@ -114,13 +114,13 @@ load_index(struct verify *v, const struct block *b)
 	wrong = rc == 0 ? "it is not there" : decode(v, b, stmt_blob(st, 0), stmt_blob(st, 1));
 	stmt_reset(st);
 	if (wrong != NULL)
-		return verify_report(v, "its index is damaged: %s", wrong);
-	v->indexed = true;
-	if (v->entry_count == 0)
+		verify_report(v, "its index is damaged: %s", wrong);
+	v->indexed = wrong == NULL;
+	if (!v->indexed || v->entry_count == 0)
 		return 0;
 	block_range(v->entries, v->entry_count, &tmin, &tmax);
 	if (tmin != b->tmin || tmax != b->tmax)
-		return verify_report(v, "its times go from %.17g to %.17g, not from %.17g to %.17g",
+		verify_report(v, "its times go from %.17g to %.17g, not from %.17g to %.17g",
 		    tmin, tmax, b->tmin, b->tmax);
 	return 0;
 }
@@ -214,9 +214,10 @@ check_rows(struct verify *v, const struct block *b, int64_t previous)
 		if (v->place[i] != 0)
 			blame(v, ENTRY_ALONE, b->first + (int64_t)i);
 	if (rc == 0 && strays != b->strays)
-		rc = verify_report(v, "%lld of its rows are strays, not %lld", (long long)strays,
+		verify_report(v, "%lld of its rows are strays, not %lld", (long long)strays,
 		    (long long)b->strays);
-	return rc == -1 || report_faults(v) == -1 ? -1 : 0;
+	report_faults(v);
+	return rc;
 }
 
 /* ---- blocks ------------------------------------------------------------------------ */
@@ -240,6 +241,22 @@ next_block(struct verify *v, struct block *b)
 	return rc;
 }
 
+/* Do its numbers make sense, by themselves? */
+static bool
+check_extent(struct verify *v, const struct block *b)
+{
+	if (b->first <= 0 || b->last < b->first || b->last - b->first > BLOCK_SPAN) {
+		verify_report(v, "it goes from %lld to %lld", (long long)b->first, (long long)b->last);
+		return false;
+	}
+	if (b->rows < 0 || b->rows > BLOCK_ROWS || b->strays < 0 || b->strays > BLOCK_ROWS - b->rows) {
+		verify_report(v, "it has %lld rows and %lld strays", (long long)b->rows,
+		    (long long)b->strays);
+		return false;
+	}
+	return true;
+}
+
 static int
 check_block(struct verify *v, const struct block *b)
 {
@@ -248,31 +265,26 @@ check_block(struct verify *v, const struct block *b)
 	snprintf(v->where, sizeof(v->where), "%s block %lld", record_kind_name(v->kind),
 	    (long long)b->first);
 	v->progress.at = b->first;
+	if (b->first <= previous)
+		verify_report(v, "it begins before the one before it ends, at %lld",
+		    (long long)previous);
+	if (!check_extent(v, b))
+		return 0;
 	if (b->last > previous)
 		v->progress.behind = b->last;
-	if (b->first <= previous && verify_report(v, "it begins before the one before it ends, at %lld",
-	    (long long)previous) == -1)
-		return -1;
-	if (b->first <= 0 || b->last < b->first || b->last - b->first > BLOCK_SPAN)
-		return verify_report(v, "it goes from %lld to %lld", (long long)b->first, (long long)b->last);
-	if (b->rows < 0 || b->rows > BLOCK_ROWS || b->strays < 0 || b->strays > BLOCK_ROWS - b->rows)
-		return verify_report(v, "it has %lld rows and %lld strays", (long long)b->rows,
-		    (long long)b->strays);
-	if (load_index(v, b) == -1)
-		return -1;
-	return check_rows(v, b, previous);
+	return load_index(v, b) == -1 ? -1 : check_rows(v, b, previous);
 }
 
 int
 verify_blocks(struct verify *v)
 {
-	struct block b = { 0 };
-	int rc;
+	struct block b;
+	int rc = 1;
 
-	for (int64_t rows = 0; rows < VERIFY_ROWS; rows += b.rows + b.strays + 1)
-		if ((rc = next_block(v, &b)) != 1 || check_block(v, &b) == -1)
-			return rc == 0 ? 0 : -1;
-	return 1;
+	for (int n = 0; n < VERIFY_ROWS / BLOCK_ROWS && rc == 1; n++)
+		if ((rc = next_block(v, &b)) == 1 && check_block(v, &b) == -1)
+			rc = -1;
+	return rc;
 }
 
 /* ---- the tail ------------------------------------------------------------------------ */
@@ -292,7 +304,7 @@ check_tail_size(struct verify *v)
 	span = stmt_int(st, 1);
 	stmt_reset(st);
 	if (rows >= BLOCK_ROWS || span > BLOCK_SPAN)
-		return verify_report(v, "%lld rows, %lld numbers apart: they should be in a block",
+		verify_report(v, "%lld rows, %lld numbers apart: they should be in a block",
 		    (long long)rows, (long long)span);
 	return 0;
 }
@@ -319,6 +331,7 @@ verify_tail(struct verify *v)
 		v->progress.at = en.arrival;
 	}
 	stmt_reset(st);
-	return report_faults(v) == -1 ? -1 : rc;
+	report_faults(v);
+	return rc;
 }
 

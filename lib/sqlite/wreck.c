@@ -23,22 +23,22 @@ static const struct {
 	{ "mark", TREE_MARK },
 };
 
-/* Room for one more in an array; -1: no memory, and `w->e` says so. */
-static int
-room(struct wreck *w, void **array, size_t n, size_t *have, size_t size)
+/* The array, with room for one more: to be put in its place. NULL: no memory, and
+ * the old one stays. */
+static void *
+room(struct wreck *w, void *array, size_t n, size_t *have, size_t size)
 {
 	size_t more = *have > 0 ? *have * 2 : 64;
 	void *grown;
 
 	if (n < *have)
-		return 0;
-	if ((grown = realloc(*array, more * size)) == NULL)
-		return error_memory(w->e);
-	*array = grown;
-	*have = more;
-	return 0;
+		return array;
+	if ((grown = realloc(array, more * size)) == NULL)
+		error_memory(w->e);
+	else
+		*have = more;
+	return grown;
 }
-#define ROOM(w, array, n, have) room(w, (void **)&(array), n, &(have), sizeof(*(array)))
 
 static int
 keep_text(struct wreck *w, struct str s, size_t *at, size_t *len)
@@ -84,12 +84,14 @@ keep_name(struct wreck *w, struct wreck_names *names, const struct pages_record 
 {
 	const struct pages_value *text = &r->values[index ? 0 : 1];
 	int64_t id = index ? r->values[1].integer : r->rowid;
+	struct wreck_name *grown;
 
 	if (r->n != 2 || !is_text(text) || (index && !is_id(&r->values[1])) || id <= 0 ||
 	    id > UINT32_MAX)
 		return 0;
-	if (ROOM(w, names->names, names->n, names->room) == -1)
+	if ((grown = room(w, names->names, names->n, &names->room, sizeof(*grown))) == NULL)
 		return -1;
+	names->names = grown;
 	names->names[names->n].id = (uint32_t)id;
 	if (keep_text(w, text->str, &names->names[names->n].at, &names->names[names->n].len) == -1)
 		return -1;
@@ -101,13 +103,14 @@ static int
 keep_mark(struct wreck *w, const struct pages_record *r)
 {
 	const struct pages_value *v = r->values;
-	struct wreck_mark *m;
+	struct wreck_mark *m, *grown;
 
 	if (r->n != 3 || !is_text(&v[0]) || v[0].str.len == 0 || v[0].str.len > SOURCE_LONGEST ||
 	    v[1].type != PAGES_INTEGER || !is_number(&v[2]))
 		return 0;
-	if (ROOM(w, w->marks, w->mark_count, w->mark_room) == -1)
+	if ((grown = room(w, w->marks, w->mark_count, &w->mark_room, sizeof(*grown))) == NULL)
 		return -1;
+	w->marks = grown;
 	m = &w->marks[w->mark_count];
 	*m = (struct wreck_mark){ .seq = v[1].integer, .seen = v[2].real };
 	if (keep_text(w, v[0].str, &m->at, &m->len) == -1)
@@ -121,6 +124,7 @@ static int
 keep_block(struct wreck *w, const struct pages_record *r)
 {
 	const struct pages_value *v = r->values;
+	struct wreck_block *grown;
 
 	for (int i = 0; i < 5; i++)
 		if (r->n != 8 || v[i].type != PAGES_INTEGER)
@@ -130,8 +134,9 @@ keep_block(struct wreck *w, const struct pages_record *r)
 	    v[3].integer < 0 || v[3].integer > BLOCK_ROWS || v[4].integer < 0 ||
 	    v[4].integer > BLOCK_ROWS)
 		return 0;
-	if (ROOM(w, w->blocks, w->block_count, w->block_room) == -1)
+	if ((grown = room(w, w->blocks, w->block_count, &w->block_room, sizeof(*grown))) == NULL)
 		return -1;
+	w->blocks = grown;
 	w->blocks[w->block_count++] = (struct wreck_block){ .kind = (enum record_kind)v[0].integer,
 		.first = v[1].integer, .last = v[2].integer,
 		.rows = (uint64_t)(v[3].integer + v[4].integer) };
@@ -221,6 +226,24 @@ struct reading {
 	bool failed;
 };
 
+/* One row shows what sort of page this is, and where it belongs. -1: enough. */
+static int
+keep_leaf(struct reading *reading, const struct pages_record *r)
+{
+	struct wreck *w = reading->w;
+	struct wreck_leaf *grown;
+
+	if (!wreck_is_row(r))
+		return 0;
+	if ((grown = room(w, w->leaves, w->leaf_count, &w->leaf_room, sizeof(*grown))) != NULL) {
+		w->leaves = grown;
+		w->leaves[w->leaf_count++] = (struct wreck_leaf){ r->rowid, reading->page,
+			reading->tree };
+		reading->found = true;
+	}
+	return -1;
+}
+
 static int
 read_record(void *arg, const struct pages_record *r)
 {
@@ -232,14 +255,7 @@ read_record(void *arg, const struct pages_record *r)
 	case TREE_UNKNOWN:
 	case TREE_LOG:
 	case TREE_NOTIFICATION:
-		if (!wreck_is_row(r))
-			return 0;
-		if (ROOM(w, w->leaves, w->leaf_count, w->leaf_room) == 0) {
-			w->leaves[w->leaf_count++] = (struct wreck_leaf){ r->rowid, reading->page,
-				reading->tree };
-			reading->found = true;
-		}
-		rc = -1;
+		rc = keep_leaf(reading, r);
 		break;
 	case TREE_WATCHDOG:
 	case TREE_WATCHDOG_CODES:
