@@ -1,6 +1,5 @@
 #include "rounds.h"
 
-#include <errno.h>
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
@@ -84,14 +83,15 @@ did_anything(const struct purged *out)
 	return out->rows[RECORD_LOG] + out->rows[RECORD_NOTIFICATION] + out->marks > 0;
 }
 
-/* A single run always says what it did. -1: nobody can read it. */
+/* A single run always says what it did. -1: what a service says cannot be
+ * written. */
 static int
 report(const struct rounds *r, const struct purged *out, double now)
 {
 	if (r->report == NULL || (r->interval > 0 && !did_anything(out)))
 		return 0;
 	r->report(out, now, r->purge.dry_run);
-	return fflush(stdout) == EOF ? -1 : 0;
+	return r->interval > 0 && fflush(stdout) == EOF ? -1 : 0;
 }
 
 static int
@@ -157,12 +157,8 @@ round_status(struct state *s)
 		s->complaint[0] = '\0';
 		remember(&s->recent, &out);
 	}
-	if ((!failed || did_anything(&out)) && report(s->r, &out, now) == -1) {
-		if (errno == EPIPE)
-			return EXIT_SUCCESS;
-		cli_warn("standard output: %s", strerror(errno));
-		return EXIT_ERROR;
-	}
+	if ((!failed || did_anything(&out)) && report(s->r, &out, now) == -1)
+		return EXIT_SUCCESS;   /* closing it will tell */
 	if (failed && (s->r->interval <= 0 || !may_pass(&e)))
 		return status_of(&e);
 	return s->r->interval > 0 ? -1 : EXIT_SUCCESS;

@@ -53,7 +53,7 @@ reserve_make(const char *path)
 
 	if (bytes == 0 || !reserve_name(path, name, sizeof(name)))
 		return;
-	if (stat(name, &st) == 0 && st.st_size > bytes / 2)
+	if (stat(name, &st) == 0 && st.st_size >= bytes)
 		return;
 	if ((fd = open(name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640)) == -1)
 		return;
