@@ -49,6 +49,18 @@ sqlite_sync_directory(const char *path, struct error *e)
 	return rc;
 }
 
+/* A store that did not come to be, and what was beside it. */
+static void
+discard(const char *made)
+{
+	static const char *const parts[] = { "", "-wal", "-shm" };
+	char name[4096];
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if ((size_t)snprintf(name, sizeof(name), "%s%s", made, parts[i]) < sizeof(name))
+			unlink(name);
+}
+
 /*
  * A new store is made whole beside its place and linked there, so that nobody
  * ever meets half of one, and of two that make it at once one wins and both go
@@ -60,12 +72,12 @@ sqlite_create(const char *path, struct error *e)
 	size_t size = strlen(path) + 32;
 	char *made = malloc(size);
 	struct db *db = NULL;
-	int fd, rc = -1;
+	int fd, moved, rc = -1;
 
 	if (made == NULL)
 		return error_memory(e);
 	snprintf(made, size, "%s.new-%ld", path, (long)getpid());
-	unlink(made);   /* of a process that died with our number */
+	discard(made);   /* of a process that died with our number */
 	if ((fd = open(made, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640)) == -1) {
 		error_errno(e, errno, "%s", path);
 		goto out;
@@ -73,6 +85,13 @@ sqlite_create(const char *path, struct error *e)
 	close(fd);
 	if ((db = db_open(made, DB_WRITE, e)) == NULL || sqlite_fill(db, e) == -1)
 		goto out;
+	/* To close it would do the same, but not say when it fails: and it goes to
+	 * its place without the WAL. */
+	if ((moved = db_checkpoint(db, DB_TRUNCATE, e)) != 1) {
+		if (moved == 0)
+			error_set(e, ERROR_BUSY, "%s: somebody else has it open", made);
+		goto out;
+	}
 	db_close(&db);
 	if (link(made, path) == -1 && errno != EEXIST) {
 		error_errno(e, errno, "%s", path);
@@ -81,7 +100,7 @@ sqlite_create(const char *path, struct error *e)
 	rc = sqlite_sync_directory(path, e);
 out:
 	db_close(&db);
-	unlink(made);
+	discard(made);
 	free(made);
 	return rc;
 }

@@ -128,6 +128,19 @@ open_names(struct sqlite *s, struct error *e)
 	return 0;
 }
 
+/* SQLite keeps the WAL beside the file itself, not beside a link to it. Every
+ * other path stays as it was given: messages show it. Caller frees. */
+static char *
+follow_link(const char *path)
+{
+	struct stat st;
+	char *real = NULL;
+
+	if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+		real = realpath(path, NULL);
+	return real != NULL ? real : strdup(path);
+}
+
 static struct sqlite *
 open_once(const char *path, enum store_mode mode, struct error *e)
 {
@@ -135,9 +148,7 @@ open_once(const char *path, enum store_mode mode, struct error *e)
 
 	if (s != NULL)
 		s->turn_fd = -1;
-	/* SQLite keeps the WAL beside the file itself, not beside a link to it. */
-	if (s == NULL || ((s->path = realpath(path, NULL)) == NULL &&
-	    (s->path = strdup(path)) == NULL)) {
+	if (s == NULL || (s->path = follow_link(path)) == NULL) {
 		error_memory(e);
 		goto fail;
 	}
