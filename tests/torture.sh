@@ -41,7 +41,7 @@ start_ingester() {
 start_producer() {
 	local to=(unix:s)
 	case $1 in c*) to=(-- monitor-ingest --quiet --ack -d m.db) ;; esac
-	producer -s "$1" -a "acked.$1" -b $BAD -l $LONG -r 1500 "${to[@]}" 2>>"err.$1" &
+	producer -s "$1" -a "acked.$1" -b $BAD -l $LONG -r 500 "${to[@]}" 2>>"err.$1" &
 	pids[$1]=$!
 }
 

@@ -9,6 +9,11 @@
 /* One being written, one waiting, one being filled. */
 #define BATCHES 3
 
+/* No more records than this are written by the reader itself, if the writer has
+ * nothing to do: to wake it, and be woken, would take longer than the disk. What
+ * comes in meanwhile is the next batch, as ever. */
+#define BATCH_SMALL 128
+
 struct queue {
 	struct batch *head, *tail;
 };
@@ -93,13 +98,31 @@ wake_reader(struct pipeline *p)
 		;   /* EAGAIN: it has plenty to wake up for already */
 }
 
+/* With the lock held, which is let go meanwhile: by whoever's turn it is. */
+static void
+write_and_settle(struct pipeline *p, struct batch *b)
+{
+	struct error e;
+	int r;
+
+	p->writing = true;
+	pthread_mutex_unlock(&p->lock);
+	r = write_batch(p, b, &e);
+	pthread_mutex_lock(&p->lock);
+	p->writing = false;
+	queue_push(r == 0 ? &p->settled : &p->idle, b);
+	if (r == -1) {
+		p->failed = true;
+		p->error = e;
+	}
+	wake_reader(p);
+}
+
 static void *
 writer(void *arg)
 {
 	struct pipeline *p = arg;
-	struct error e;
 	struct batch *b;
-	int r;
 
 	pthread_mutex_lock(&p->lock);
 	while (!p->failed) {
@@ -109,17 +132,7 @@ writer(void *arg)
 			pthread_cond_wait(&p->given, &p->lock);
 			continue;
 		}
-		p->writing = true;
-		pthread_mutex_unlock(&p->lock);
-		r = write_batch(p, b, &e);
-		pthread_mutex_lock(&p->lock);
-		p->writing = false;
-		queue_push(r == 0 ? &p->settled : &p->idle, b);
-		if (r == -1) {
-			p->failed = true;
-			p->error = e;
-		}
-		wake_reader(p);
+		write_and_settle(p, b);
 	}
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
@@ -223,6 +236,9 @@ pipeline_give(struct pipeline *p, struct batch *b)
 	pthread_mutex_lock(&p->lock);
 	if (b->count == 0) {
 		queue_push(&p->idle, b);
+	} else if (b->count <= BATCH_SMALL && !p->writing && !p->failed && p->ready.head == NULL) {
+		p->busy++;
+		write_and_settle(p, b);
 	} else {
 		queue_push(&p->ready, b);
 		p->busy++;

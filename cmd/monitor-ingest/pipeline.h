@@ -6,6 +6,9 @@
  * next transaction. What it has written comes back as settled. There are few
  * batches: when all are full there is none to take, and reading must wait.
  *
+ * A few records that find the writer idle are written by pipeline_give() itself:
+ * a lone record need not wait for a thread to wake up.
+ *
  * All calls are made by one thread, the reader, but what they share with the
  * writer is behind a lock. A batch belongs to the reader between take and
  * give, and between settled and recycle.
@@ -21,7 +24,7 @@
 
 struct pipeline;
 
-/* Start the writer. It is the only user of `store` from now on. Unless it is
+/* Start the writer. The pipeline is the only user of `store` from now on. Unless it is
  * -1, `sync_fd` is brought to the disk before a batch with refused lines is
  * settled. Caller owns the result and ends it with pipeline_free(). */
 struct pipeline *pipeline_new(struct store *store, int sync_fd, struct error *e);
