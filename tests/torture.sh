@@ -45,8 +45,18 @@ start_producer() {
 	pids[$1]=$!
 }
 
+# Has it come so far that SIGTERM is not the end of it (caught, or blocked)?
+until_ready() {
+	until awk '/^Sig(Blk|Cgt)/ { found = found || substr($2, 13, 1) ~ /[4-7c-f]/ } END { exit !found }' \
+		"/proc/${pids[$1]}/status"; do
+		kill -0 "${pids[$1]}" || fail "$1 had ended by itself: $(tail -n 3 "err.$1")"
+		pause 5
+	done
+}
+
 # end SIGNAL NAME: and see it gone.
 end() {
+	[ "$1" = KILL ] || until_ready "$2"
 	kill -s "$1" "${pids[$2]}" || fail "$2 had ended by itself: $(tail -n 3 "err.$2")"
 	wait "${pids[$2]}" 2>/dev/null
 	local status=$?
@@ -57,7 +67,7 @@ end() {
 
 # pause MILLISECONDS
 pause() {
-	read -rt "$(printf '0.%03d' "$1")" <> <(:)
+	read -rt "$(printf '0.%03d' "$1")" <> <(:) || true
 }
 
 sql() {
@@ -142,6 +152,7 @@ done
 cycle=$((cycles + 1))
 
 for source in $SOURCES; do
+	until_ready "$source"
 	kill -TERM "${pids[$source]}" || fail "$source had ended by itself: $(tail -n 3 "err.$source")"
 done
 for source in $SOURCES; do

@@ -305,6 +305,17 @@ stop_peer(struct loop *l, struct peer *p, struct error *e)
 	return peer_update(l, p, e);
 }
 
+/* Has all of it been read, though nobody has looked? (What is read here is not
+ * wanted any more.) */
+static bool
+nothing_left(const struct producer *p)
+{
+	struct pollfd fd = { .fd = p->in, .events = POLLIN };
+	char c;
+
+	return p->line.len == 0 && poll(&fd, 1, 0) == 1 && read(p->in, &c, 1) == 0;
+}
+
 /* Send what answers can be sent. A connection whose other end is gone is read
  * to its end all the same; but where nobody reads the standard output, nobody
  * wants the standard input taken any further. */
@@ -317,9 +328,11 @@ flush_peer(struct loop *l, struct peer *p, struct error *e)
 		return 0;
 	if (producer_flush(p->producer, &gone) == -1 && !p->connection &&
 	    (p->producer->in != -1 || gone.kind != ERROR_GONE)) {
-		progress_clear();
-		cli_warn("%s", gone.text);
-		l->result->failed = true;
+		if (gone.kind != ERROR_GONE || !nothing_left(p->producer)) {
+			progress_clear();
+			cli_warn("%s", gone.text);
+			l->result->failed = true;
+		}
 		if (stop_peer(l, p, e) == -1)
 			return -1;
 	}
