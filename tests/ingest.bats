@@ -49,9 +49,9 @@ at_most() {
 }
 
 @test "files are read one after another, standard input where one is named -" {
-	line one >1
-	line three >3
-	line two | monitor-ingest 1 - 3
+	line one >a
+	line three >c
+	line two | monitor-ingest a - c
 	[ "$(sql 'SELECT group_concat(message) FROM (SELECT * FROM records ORDER BY arrival)')" = one,two,three ]
 }
 

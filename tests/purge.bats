@@ -42,8 +42,7 @@ hold() {
 	until_true test -e held
 }
 
-# fill FILE: with all that is left on its disk, which is not a whole number of
-# pages as dd counts them.
+# fill FILE: with all that is left on its disk.
 fill() { dd if=/dev/zero of="$1" bs=4k 2>/dev/null || true; }
 
 release() {
@@ -196,19 +195,20 @@ disk() { du -B1 -c m.db m.db-wal | tail -n 1 | cut -f 1; }
 	[ "$(jq -c '[.log, .notification, .marks]' <<<"$output")" = "$(jq -c '[.log, .notification, .marks]' <<<"$dry")" ]
 }
 
+# unprivileged COMMAND...: without root's right to write what is read-only.
+unprivileged() {
+	if [ "$(id -u)" = 0 ]; then setpriv --bounding-set=-all "$@"; else "$@"; fi
+}
+
 @test "a dry run needs no permission to write" {
-	[ "$(id -u)" = 0 ] || skip "only root can become somebody else"
 	lines 10 $((now - 7200)) | store
-	chmod 644 m.db* && chmod 755 .
-	cp "$BUILD/monitor-purge" . && chmod 755 monitor-purge
-	path=$PWD
-	while [ "$path" != / ]; do
-		setpriv --reuid=65534 --clear-groups test -x "$path" || skip "another user cannot come here"
-		path=$(dirname "$path")
-	done
-	run -0 setpriv --reuid=65534 --clear-groups ./monitor-purge -d m.db --logs-timewindow 1h -n
+	chmod 400 m.db*
+	chmod 500 .
+	run -0 unprivileged monitor-purge -d m.db --logs-timewindow 1h -n
 	[[ $output == "would purge 10 logs "* ]]
-	run -1 setpriv --reuid=65534 --clear-groups ./monitor-purge -d m.db --logs-timewindow 1h
+	run -1 unprivileged monitor-purge -d m.db --logs-timewindow 1h
+	[[ $output == "monitor-purge: "*m.db* ]]
+	chmod 700 .
 	[ "$(count)" = 10 ]
 }
 
@@ -278,7 +278,7 @@ disk() { du -B1 -c m.db m.db-wal | tail -n 1 | cut -f 1; }
 	[ ! -e none.db ]
 	echo "not a store, whatever its name says it is. It is a text of more than a few bytes." >text.db
 	run -1 monitor-purge -d text.db --logs-timewindow 1h
-	[[ $output == "monitor-purge: text.db: "* ]]
+	[[ $output == "monitor-purge: "*"text.db: "* ]]
 }
 
 # ---- marks and names -----------------------------------------------------------
@@ -362,7 +362,7 @@ begun() { [ "$(count)" -lt "$1" ]; }
 	lines 10 $((now - 7200)) | store
 	hold 'BEGIN IMMEDIATE;'
 	run -75 monitor-purge -d m.db --logs-timewindow 1h
-	[[ $output == "monitor-purge: m.db: "*locked* ]]
+	[[ $output == "monitor-purge: "*"m.db: "*locked* ]]
 	release
 	[ "$(count)" = 10 ]
 }
@@ -382,16 +382,15 @@ begun() { [ "$(count)" -lt "$1" ]; }
 	small=$BATS_FILE_TMPDIR/small
 	mkdir "$small"
 	mount -t tmpfs -o size=220m none "$small" || skip "cannot mount here"
-	lines 350000 $((now - 7200)) | store "$small/m.db"
+	{ lines 250000 $((now - 7200)); lines 100000 $((now - 60)); } | store "$small/m.db"
 	[ -e "$small/m.db-reserve" ]
 	fallocate -l $(($(df --output=avail -B1 "$small" | tail -n 1) - 3000000)) "$small/fill"
 	lines 350000 $((now - 60)) >more
 	run -1 monitor-ingest -q -d "$small/m.db" more
 	fill "$small/more"
-	fill "$small/most"
-	[ "$(df --output=avail "$small" | tail -n 1)" = 0 ]
+	[ "$(df --output=avail "$small" | tail -n 1)" -eq 0 ]
 	run -0 monitor-purge -d "$small/m.db" --logs-timewindow 1h -o ndjson
-	[ "$(field log.rows <<<"$output")" = 350000 ]
+	[ "$(field log.rows <<<"$output")" = 250000 ]
 	[ -e "$small/m.db-reserve" ]
 	sound "$small/m.db"
 	lines 100 "$now" | store "$small/m.db"
@@ -402,16 +401,18 @@ begun() { [ "$(count)" -lt "$1" ]; }
 
 @test "with --interval it stays, purges what has become old, and ends at a signal with status 0" {
 	lines 5 $((now - 7200)) | store
-	start monitor-purge -d m.db --logs-timewindow 1h --interval 0.05 -o ndjson >rounds
+	# What a shell starts in the background it starts deaf to SIGINT.
+	purge=(env --default-signal=INT monitor-purge -d m.db --logs-timewindow 1h --interval 0.05 -o ndjson)
+	start "${purge[@]}" >rounds
 	until_true eval '[ "$(count)" = 0 ]'
 	lines 7 $((now - 7200)) | store
 	until_true eval '[ "$(count)" = 0 ]'
 	until_true eval '[ "$(wc -l <rounds)" = 2 ]'
 	[ "$(jq -c .log.rows <rounds | paste -sd ' ')" = "5 7" ]
-	for signal in TERM INT HUP; do
+	for signal in TERM INT HUP TERM; do
 		kill -$signal "$pid"
 		wait "$pid"
-		start monitor-purge -d m.db --logs-timewindow 1h --interval 0.05 -o ndjson >rounds
+		start "${purge[@]}" >rounds
 		lines 1 0 | store
 		until_true test -s rounds
 	done
@@ -449,7 +450,7 @@ begun() { [ "$(count)" -lt "$1" ]; }
 	lines 5 0 | store
 	sqlite3 m.db 'PRAGMA user_version = 999'
 	run -1 monitor-purge -d m.db --logs-timewindow 1h --interval 1h
-	[[ $output == "monitor-purge: m.db: made by a newer monitor"* ]]
+	[[ $output == "monitor-purge: "*"m.db: made by a newer monitor"* ]]
 }
 
 @test "with --interval free pages are kept for the next records" {

@@ -421,3 +421,15 @@ $(ack a 2)" ]
 	[ "$status" = 1 ]
 	rows 1
 }
+
+@test "a signal does not wait for long for a producer that reads no answers" {
+	serve
+	seq 1 100000 | sed 's/.*/{"source":"a source with a name that is a little long &","seq":1}/' >in
+	server=$pid
+	start sh -c 'exec sock deaf s <in'
+	until_true grep -q 'more refused' err
+	before=$SECONDS
+	kill "$server"
+	wait "$server"
+	[ $((SECONDS - before)) -lt 20 ]
+}

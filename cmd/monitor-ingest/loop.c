@@ -20,7 +20,8 @@
 #define CONNECTIONS 1000          /* at once; more have to wait */
 #define PASS_ON ((size_t)64 << 10)   /* so much in a batch is passed on in the midst of a round */
 #define PIPE_SIZE (1 << 20)
-#define PATIENCE 5.0              /* seconds for answers to leave after a signal */
+#define COMPLAINTS 60.0           /* seconds between two of the same */
+#define PATIENCE 2.0              /* seconds for answers to leave after a signal */
 
 enum watch_kind { WATCH_SIGNAL, WATCH_SETTLED, WATCH_LISTENER, WATCH_INPUT, WATCH_ANSWERS };
 
@@ -59,6 +60,7 @@ struct loop {
 	bool full;                    /* there was no batch to fill */
 	bool waiters;                 /* some wait for a permit */
 	double reopen;                /* when to accept again, if nobody leaves before */
+	double complain;              /* not before that, again, of that */
 	double deadline;              /* once stopped */
 };
 
@@ -152,18 +154,24 @@ peer_new(struct loop *l, const char *name, int in, int out, struct error *e)
 	return p;
 }
 
+/* May it be read from now? */
+static bool
+is_readable(const struct producer *p)
+{
+	return p->in != -1 && !p->waiting && p->answers.len <= PRODUCER_ANSWERS;
+}
+
 /* Wait for what this peer needs now; if that is nothing any more, end it. */
 static int
 peer_update(struct loop *l, struct peer *p, struct error *e)
 {
 	struct producer *pr = p->producer;
-	bool reading = pr->in != -1 && !pr->waiting && pr->answers.len <= PRODUCER_ANSWERS;
 
 	if (p->ended)
 		return 0;
 	if (pr->waiting)
 		l->waiters = true;
-	if (!p->always && watch_set(l, &p->in, reading, &p->always, e) == -1)
+	if (!p->always && watch_set(l, &p->in, is_readable(pr), &p->always, e) == -1)
 		return -1;
 	if (pr->in == -1)
 		close_own(&p->in);
@@ -243,9 +251,11 @@ next_file(struct loop *l, struct error *e)
 
 /* ---- connections ---- */
 
+/* -1 with errno if there is no room for it. */
 static int
-greet(struct loop *l, int fd, struct error *e)
+greet(struct loop *l, int fd)
 {
+	struct error e;
 	char name[80];
 	struct peer *p;
 	uid_t uid;
@@ -254,19 +264,25 @@ greet(struct loop *l, int fd, struct error *e)
 
 	if (listen_peer(fd, &uid, &pid) == -1 ||
 	    (l->intake->ack && (out = fcntl(fd, F_DUPFD_CLOEXEC, 0)) == -1)) {
-		cli_warn("a connection: %s", strerror(errno));
+		int error = errno;
 		close(fd);
-		return 0;
+		errno = error;
+		return -1;
 	}
 	snprintf(name, sizeof(name), "process %ld of user %lu", (long)pid, (unsigned long)uid);
-	if ((p = peer_new(l, name, fd, out, e)) == NULL) {
-		cli_warn("a connection: %s", e->text);
-		return 0;
+	if ((p = peer_new(l, name, fd, out, &e)) == NULL) {
+		errno = ENOMEM;
+		return -1;
 	}
 	snprintf(p->producer->prefix, sizeof(p->producer->prefix), "uid:%lu/", (unsigned long)uid);
 	p->connection = true;
 	l->connections++;
-	return peer_update(l, p, e);
+	if (peer_update(l, p, &e) == 0)
+		return 0;
+	producer_stop(p->producer, l->intake);
+	peer_update(l, p, &e);
+	errno = ENOSPC;   /* epoll's limit of watches a user */
+	return -1;
 }
 
 /* Take in whoever stands at the door. With no room or no descriptors left the
@@ -274,20 +290,24 @@ greet(struct loop *l, int fd, struct error *e)
 static int
 accept_all(struct loop *l, const struct watch *door, struct error *e)
 {
+	double now = clock_now();
 	int fd;
 
 	while (l->connections < CONNECTIONS) {
-		if ((fd = accept4(door->fd, NULL, NULL, SOCK_CLOEXEC)) != -1) {
-			if (greet(l, fd, e) == -1)
-				return -1;
-		} else if (errno == EAGAIN) {
+		fd = accept4(door->fd, NULL, NULL, SOCK_CLOEXEC);
+		if (fd != -1 && greet(l, fd) == 0)
+			continue;
+		if (fd == -1 && errno == EAGAIN)
 			return 0;
-		} else if (errno != EINTR && errno != ECONNABORTED) {
-			cli_warn("accept: %s", strerror(errno));
-			break;
+		if (errno == EINTR || errno == ECONNABORTED)
+			continue;
+		if (now >= l->complain) {
+			cli_warn("cannot take in a producer: %s", strerror(errno));
+			l->complain = now + COMPLAINTS;
 		}
+		break;
 	}
-	l->reopen = clock_now() + 1;
+	l->reopen = now + 1;
 	return doors_set(l, false, e);
 }
 
@@ -460,13 +480,18 @@ at_end(struct loop *l)
 	return l->peers == NULL || (l->result->stopped && clock_now() >= l->deadline);
 }
 
+/* Is there a file to read on in? */
+static bool
+file_ready(const struct loop *l)
+{
+	return l->reader != NULL && l->reader->always && is_readable(l->reader->producer);
+}
+
 /* How long may a wait take, in milliseconds? */
 static int
 timeout(const struct loop *l)
 {
-	const struct peer *r = l->reader;
-
-	if (r != NULL && r->always && r->producer->answers.len <= PRODUCER_ANSWERS && !l->full)
+	if (file_ready(l) && !l->full)
 		return 0;
 	if (progress_on() || l->result->stopped)
 		return 200;
@@ -525,9 +550,7 @@ play_round(struct loop *l, struct error *e)
 	for (int i = 0; i < n; i++)
 		if (act(l, events[i].data.ptr, e) == -1)
 			return -1;
-	if (l->reader != NULL && l->reader->always &&
-	    l->reader->producer->answers.len <= PRODUCER_ANSWERS &&
-	    read_peer(l, l->reader, e) == -1)
+	if (file_ready(l) && read_peer(l, l->reader, e) == -1)
 		return -1;
 	if (hand_out_permits(l, e) == -1)
 		return -1;

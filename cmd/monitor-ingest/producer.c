@@ -346,5 +346,7 @@ producer_flush(struct producer *p, struct error *e)
 			break;
 		buf_consume(&p->answers, (size_t)n);
 	}
+	if (p->answers.len == 0 && p->answers.cap > PRODUCER_LONG)
+		buf_free(&p->answers);
 	return 0;
 }

@@ -1,5 +1,6 @@
 #include "rounds.h"
 
+#include <errno.h>
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
@@ -84,14 +85,18 @@ did_anything(const struct purged *out)
 }
 
 /* A single run always says what it did. -1: what a service says cannot be
- * written. */
+ * written, or nobody reads it. */
 static int
 report(const struct rounds *r, const struct purged *out, double now)
 {
 	if (r->report == NULL || (r->interval > 0 && !did_anything(out)))
 		return 0;
 	r->report(out, now, r->purge.dry_run);
-	return r->interval > 0 && fflush(stdout) == EOF ? -1 : 0;
+	if (r->interval <= 0 || fflush(stdout) == 0)
+		return 0;
+	if (errno == EPIPE)
+		clearerr(stdout);   /* not an error to cli_close_stdout() either */
+	return -1;
 }
 
 static int
