@@ -231,7 +231,8 @@ sort_out(struct purging *pg, struct cut *c, struct error *e)
 	size_t kept = 0;
 	bool in_run = false;
 
-	qsort(r->entries, r->n, sizeof(*r->entries), compare_arrivals);
+	if (r->n > 0)
+		qsort(r->entries, r->n, sizeof(*r->entries), compare_arrivals);
 	for (size_t i = 0; i < r->n; i++) {
 		struct entry en = r->entries[i];
 		if (c->rows == c->most || !goes(pg, c->x, &en)) {
