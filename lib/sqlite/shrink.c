@@ -13,6 +13,7 @@ enum {
 	STEP_PAGES = 256,          /* given back at a time */
 	LEAST = 1 << 20,           /* bytes: less is not worth a start, where some are kept */
 	WAL_TRIES = 100,           /* to move the WAL, */
+	LAST_TRIES = 300,          /* or to be rid of it: on a busy disk a sync takes its time; */
 	NAP_MS = 2,                /* with so much time between them; */
 	FEW_PAGES = 256,           /* no more than these are moved while writers wait, */
 	WAIT_MS = 25,              /* which they are waited for so long */
@@ -69,10 +70,10 @@ shrink_wal(struct purging *pg, enum db_checkpoint how, struct error *e)
 {
 	struct timespec nap = { 0, NAP_MS * 1000000 };
 	struct db *db = pg->s->db;
-	int rc = 0;
+	int rc = 0, tries = how == DB_TRUNCATE ? LAST_TRIES : WAL_TRIES;
 
 	db_busy_timeout(db, WAIT_MS);
-	for (int i = 0; i < WAL_TRIES && rc == 0 && !purging_stopped(pg); i++) {
+	for (int i = 0; i < tries && rc == 0 && !purging_stopped(pg); i++) {
 		if (i > 0)
 			nanosleep(&nap, NULL);
 		if ((rc = db_checkpoint(db, DB_PASSIVE, e)) == -1 || db_wal_left(db) > FEW_PAGES)
