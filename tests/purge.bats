@@ -457,7 +457,9 @@ begun() { [ "$(count)" -lt "$1" ]; }
 	lines 10 0 | store
 	start monitor-purge -d m.db --logs-timewindow 1h --interval 0.05 >said
 	until_true test -s said
+	kill -STOP "$pid"          # all of them in one round
 	lines 20000 $((now - 7200)) | store
+	kill -CONT "$pid"
 	until_true eval '[ "$(count)" = 0 ]'
 	kill -TERM "$pid"
 	wait "$pid"
