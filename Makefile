@@ -12,7 +12,7 @@ SANITIZERS = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fn
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DMONITOR_VERSION='"$(VERSION)"' -Ilib -Icmd -I$(BUILD) \
 	$(WARNINGS) $(SANITIZERS) -pthread $(CPPFLAGS) $(CFLAGS) -MMD -MP
 ALL_LDFLAGS = $(SANITIZERS) -pthread $(LDFLAGS)
-LIBS = -lsqlite3 -ljansson -lm
+LIBS = -Wl,--as-needed -lsqlite3 -ljansson -lcurl -lcrypto -lm
 
 PROGRAMS = monitor-ingest monitor-query monitor-purge
 MANUALS = $(wildcard man/*.[1-8])

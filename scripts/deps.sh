@@ -9,8 +9,8 @@ set -eu
 
 packages() {
 	case $1 in
-	build) echo gcc libc6-dev libjansson-dev libsqlite3-dev ;;
-	check) echo bats jq mandoc procps sqlite3 tzdata ;;
+	build) echo gcc libc6-dev libcurl4-openssl-dev libjansson-dev libsqlite3-dev libssl-dev ;;
+	check) echo bats jq mandoc openssl procps python3 sqlite3 tzdata ;;
 	bench) echo jq python3 ripgrep sqlite-utils sqlite3 systemd-journal-remote ;;
 	fuzz) echo clang libclang-rt-dev ;;
 	*)
