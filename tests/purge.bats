@@ -133,7 +133,10 @@ release() {
 
 # ---- by size -------------------------------------------------------------------
 
-disk() { du -B1 -c m.db m.db-wal | tail -n 1 | cut -f 1; }
+disk() { stat -c %s m.db m.db-wal | awk '{ sum += $1 } END { print sum }'; }
+
+# near A B: the same, but for what a filesystem may round.
+near() { [ $(($1 - $2)) -le 65536 ] && [ $(($2 - $1)) -le 65536 ]; }
 
 @test "a store that is too large loses its oldest logs until it fits, and no notification" {
 	{ lines 100 $((now - 9000)) notification; lines 60000 $((now - 60)); } | store
@@ -166,8 +169,8 @@ disk() { du -B1 -c m.db m.db-wal | tail -n 1 | cut -f 1; }
 	run -0 monitor-purge -d m.db --logs-timewindow 1h -o ndjson
 	after=$(disk)
 	[ $((full - after)) -ge $(((full - before) * 9 / 10)) ]
-	[ "$(field given_back <<<"$output")" = $((full - after)) ]
-	[ "$(field size <<<"$output")" = "$after" ]
+	near "$(field given_back <<<"$output")" $((full - after))
+	near "$(field size <<<"$output")" "$after"
 	[ "$(monitor-query -d m.db --stats -o ndjson | field free_bytes)" = 0 ]
 }
 
@@ -335,7 +338,7 @@ begun() { [ "$(count)" -lt "$1" ]; }
 @test "a purge that is killed leaves a sound store, and the next one ends its work" {
 	lines 300000 $((now - 7200)) | store
 	left=300000
-	for i in 1 2 3 4 5; do
+	for _ in 1 2 3 4 5; do
 		start monitor-purge -q -d m.db --logs-timewindow 1h
 		until_true begun "$left"
 		kill -KILL "$pid" || break
@@ -358,13 +361,19 @@ begun() { [ "$(count)" -lt "$1" ]; }
 	sound
 }
 
-@test "a lock that is not given back within ten seconds is status 75" {
+@test "a lock that is not given back within ten seconds is status 75, or with --interval tried again" {
 	lines 10 $((now - 7200)) | store
 	hold 'BEGIN IMMEDIATE;'
+	start monitor-purge -q -d m.db --logs-timewindow 1h --interval 0.05 2>errors
 	run -75 monitor-purge -d m.db --logs-timewindow 1h
 	[[ $output == "monitor-purge: "*"m.db: "*locked* ]]
-	release
+	until_true grep -q locked errors
 	[ "$(count)" = 10 ]
+	release
+	until_true eval '[ "$(count)" = 0 ]'
+	kill -TERM "$pid"
+	wait "$pid"
+	[ "$(wc -l <errors)" = 1 ]
 }
 
 @test "a lock that is given back in time is waited for" {
@@ -385,9 +394,9 @@ begun() { [ "$(count)" -lt "$1" ]; }
 	{ lines 250000 $((now - 7200)); lines 100000 $((now - 60)); } | store "$small/m.db"
 	[ -e "$small/m.db-reserve" ]
 	fallocate -l $(($(df --output=avail -B1 "$small" | tail -n 1) - 3000000)) "$small/fill"
-	lines 350000 $((now - 60)) >more
-	run -1 monitor-ingest -q -d "$small/m.db" more
-	fill "$small/more"
+	lines 350000 $((now - 60)) >new
+	run -1 monitor-ingest -q -d "$small/m.db" new
+	fill "$small/fill2"
 	[ "$(df --output=avail "$small" | tail -n 1)" -eq 0 ]
 	run -0 monitor-purge -d "$small/m.db" --logs-timewindow 1h -o ndjson
 	[ "$(field log.rows <<<"$output")" = 250000 ]

@@ -136,6 +136,11 @@ db_open(const char *path, enum db_mode mode, struct error *e)
 		fail(d, e);
 		goto out;
 	}
+	/* A file that may not be written SQLite opens to be read, without a word. */
+	if ((flags[mode] & SQLITE_OPEN_READWRITE) && sqlite3_db_readonly(d->handle, "main") == 1) {
+		error_set(e, ERROR_DENIED, "%s: the file is read-only", path);
+		goto out;
+	}
 	free(uri);
 	sqlite3_extended_result_codes(d->handle, 1);
 	sqlite3_wal_hook(d->handle, count_wal, d);   /* in place of the automatic checkpoint */

@@ -3,10 +3,8 @@
  * the oldest logs, until the bounds on size hold; then what nothing refers to
  * any more: marks, moments, names. Last, free pages go back to the filesystem.
  */
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "sqlite/purge.h"
 
@@ -480,7 +478,7 @@ sqlite_purge(void *impl, const struct purge *p, const volatile int *stop, struct
 {
 	struct sqlite *s = impl;
 	struct purging pg = { .s = s, .p = p, .stop = stop, .out = out,
-	    .first = INT64_MAX };
+	    .first = INT64_MAX, .wal_limit = WAL_PAGES };
 	uint64_t before = shrink_on_disk(s);
 	int rc = -1;
 

@@ -178,7 +178,8 @@ const char *const sql_text[SQL_COUNT] = {
 	    " (SELECT source, seen FROM mark WHERE source > ?1 ORDER BY source LIMIT ?3)",
 	[SQL_DROP_MARKS] = "DELETE FROM mark WHERE source > ?1 AND source <= ?3 AND seen < ?2",
 
-	[SQL_NAMES] = "SELECT (SELECT count(*) FROM watchdog) + (SELECT count(*) FROM sender)",
+	[SQL_NAMES] = "SELECT (SELECT count(*) FROM watchdog) + (SELECT count(*) FROM sender),"
+	    " page_count * page_size FROM pragma_page_count(), pragma_page_size()",
 	BOTH(SQL_NEW_NAMES_LOG, "SELECT arrival, watchdog, sender FROM ",
 	    " WHERE arrival > ?1 ORDER BY arrival LIMIT ?2"),
 	[SQL_SOME_WATCHDOGS] = "SELECT id FROM watchdog WHERE id > ?1 ORDER BY id",

@@ -12,8 +12,10 @@
 #include "sqlite/purge.h"
 
 enum {
-	MANY = 10000,          /* names; fewer are not worth the reading */
-	STEP = 1000,           /* names deleted at a time */
+	MANY = 10000,          /* names; fewer are not worth the reading, */
+	NAME_PART = 50,        /* nor names that take less than this part of the store */
+	NAME_BYTES = 100,      /* what a name takes, about */
+	STEP = 250,            /* names deleted at a time, from as many pages or more */
 	STEP_LOOK = 20000,     /* names, or new rows, looked at at a time */
 	PAGE_BITS = 16,
 	PAGES = 1 << (32 - PAGE_BITS),
@@ -256,13 +258,14 @@ drop_unused(struct purging *pg, struct sweep *w, struct error *e)
 }
 
 static int
-count_names(struct purging *pg, int64_t *n, struct error *e)
+count_names(struct purging *pg, int64_t *n, int64_t *bytes, struct error *e)
 {
 	struct stmt *st = sqlite_sql(pg->s, SQL_NAMES, e);
 
 	if (st == NULL || stmt_step(st, e) == -1)
 		return -1;
 	*n = stmt_int(st, 0);
+	*bytes = stmt_int(st, 1);
 	stmt_reset(st);
 	return 0;
 }
@@ -271,14 +274,15 @@ int
 sweep_names(struct purging *pg, struct error *e)
 {
 	struct sweep *w;
-	int64_t names;
+	int64_t names, bytes;
 	int rc;
 
 	if (pg->first > pg->last)
 		return 0;
-	if (count_names(pg, &names, e) == -1)
+	if (count_names(pg, &names, &bytes, e) == -1)
 		return -1;
-	if (names <= MANY || names < 2 * pg->s->names_used)
+	if (names <= MANY || names < 2 * pg->s->names_used ||
+	    names * NAME_BYTES < bytes / NAME_PART)
 		return 0;
 	if ((w = calloc(1, sizeof(*w))) == NULL)
 		return error_memory(e);
@@ -289,7 +293,7 @@ sweep_names(struct purging *pg, struct error *e)
 	if ((rc = look(pg, w, e)) == 0)
 		rc = drop_unused(pg, w, e);
 	if (rc == 0)
-		rc = count_names(pg, &pg->s->names_used, e);
+		rc = count_names(pg, &pg->s->names_used, &bytes, e);
 	sweep_free(w);
 	return rc == -1 ? -1 : 0;
 }

@@ -175,7 +175,9 @@ main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	for (size_t i = 0; argc > 1 && i < sizeof(verbs) / sizeof(verbs[0]); i++)
 		if (strcmp(argv[1], verbs[i].name) == 0 && argc >= 2 + verbs[i].arguments)
-			return verbs[i].run(argv + 2);
+			/* At once: a test's end may kill it at any moment, and a leak
+			 * checker at work then would take that for a failure. */
+			_exit(verbs[i].run(argv + 2));
 	fprintf(stderr, "usage: sock dial|deaf|hold|activate|notified PATH ...\n");
 	return 2;
 }
