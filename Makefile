@@ -88,10 +88,11 @@ check:                                       ## install, build, and run every te
 	$(MAKE) $(JOBS) testers
 	BUILD=$(BUILD) UNIT="$(UNIT)" FUZZ="$(FUZZ)" SANITIZE=$(SANITIZE) tests/run
 
-torture:                                     ## kill and restart, 200 times (CYCLES=N)
+torture:                                     ## kill and restart, 200 times (CYCLES=N); let calls fail
 	scripts/deps.sh build check
 	$(MAKE) $(JOBS) testers
 	BUILD=$(BUILD) tests/torture.sh
+	BUILD=$(BUILD) FAULTS=60 bats -f "does no harm" tests/ingest-faults.bats
 
 bench:                                       ## measure beside other tools (BENCH="ingest query")
 	scripts/deps.sh build bench

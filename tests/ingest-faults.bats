@@ -242,8 +242,9 @@ one_fault() {
 	[ "$(sql 'SELECT count(*) FROM records')" = 3000 ]
 }
 
-# every_fault CALL: the first such call fails, the second, ... up to the last
-# one, in growing steps; the whole of it in `make torture` (FAULTS=all).
+# every_fault CALL LEAST: the first such call fails, the second, ... in steps
+# that grow by one part in FAULTS (`make torture` takes finer ones), until there
+# are no more. So many at least there must be.
 every_fault() {
 	local n=1 last=0
 	native
@@ -252,7 +253,7 @@ every_fault() {
 		one_fault "$1:$n"
 		[ -e hit ] || break
 		last=$n
-		n=$((n + 1 + (${#FAULTS} > 0 ? 0 : n / 6)))
+		n=$((n + 1 + n / ${FAULTS:-6}))
 	done
 	[ "$last" -ge "$2" ]
 }

@@ -273,14 +273,15 @@ count_entry(void *arg, const struct entry *en)
 	return 0;
 }
 
-/* Does nothing of the block go, as far as the slices of a few watchdogs tell? */
+/* Does nothing of the block go, as far as a first look tells, which for a few
+ * watchdogs is at their slices of the index only? */
 static int
 goes_not(struct purging *pg, const struct cut *c, bool *nothing, struct error *e)
 {
 	struct counting counting = { pg, c->x, 0 };
 
 	*nothing = false;
-	if (pg->only.watchdogs == NULL || c->b.strays > 0 || c->b.rows == 0)
+	if (pg->only.all_rows || c->b.strays > 0 || c->b.rows == 0)
 		return 0;
 	if (filter_block(pg->s, c->b.first, &pg->only, &pg->scratch, count_entry, &counting,
 	    e) == -1)
