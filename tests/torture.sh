@@ -109,6 +109,7 @@ check_all() {
 }
 
 cycle=1
+monitor-ingest --quiet -d m.db </dev/null || fail "the store cannot be made"
 start_ingester
 for source in $SOURCES; do start_producer "$source"; done
 
