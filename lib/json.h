@@ -19,7 +19,9 @@
 #include "str.h"
 
 /* A zeroed struct is one that holds nothing. It points into the text: the text
- * must outlive it, and it whatever json_string() gave. */
+ * must outlive it, and it whatever json_string() gave. It may be opened again for
+ * another text; then what came of the last one is gone, and its memory is used
+ * again. */
 struct json {
 	struct scanner scan;
 };
@@ -30,9 +32,16 @@ struct json {
 int json_open(struct json *j, struct str text, struct str *value, struct error *e);
 void json_free(struct json *j);
 
+/* Wipe the strings that came of the text; the struct is as good as before. */
+void json_wipe(struct json *j);
+
+/* Walk an object. Begin with `rest` the object's value; false at its end. The name
+ * is good until the next call of anything here. */
+bool json_is_object(struct str value);
+bool json_next_member(struct json *j, struct str *rest, struct str *name, struct str *value);
+
 /* Find members of an object by name: values[i] is the last member that is
- * named names[i], its data NULL where there is none. False: it is no object. May
- * be asked once an object. */
+ * named names[i], its data NULL where there is none. False: it is no object. */
 bool json_members(struct json *j, struct str object, const char *const names[],
     struct str values[], size_t count);
 
@@ -49,5 +58,8 @@ bool json_string(struct json *j, struct str value, struct str *out);
 bool json_number(struct str value, struct decimal *d);
 
 bool json_null(struct str value);
+
+/* The value as true or false; false if it is neither. */
+bool json_bool(struct str value, bool *b);
 
 #endif

@@ -159,6 +159,7 @@ refusals(void)
 		{ WATCHDOG_WITH("1", "1732280000", "{}", "1"), "a watchdog with an object" },
 		{ WATCHDOG_WITH("1", "1732280000", "false", "1"), "a watchdog with false" },
 		{ WATCHDOG_WITH("1", "1732280000", "[\"\\ud800\"]", "1"), "a lone surrogate in belongs" },
+		{ WATCHDOG_WITH("1", "1732280000", "[\"a\",[\"b\"]]", "1"), "a list within belongs" },
 		{ WATCHDOG_WITH("1.0", "1732280000", "null", "1"), "an id with a fraction" },
 		{ WATCHDOG_WITH("1e3", "1732280000", "null", "1"), "an id with an exponent" },
 		{ WATCHDOG_WITH("-0", "1732280000", "null", "1"), "an id of minus nothing" },
