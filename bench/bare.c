@@ -55,7 +55,7 @@ keep(struct rows *rows, const struct record *r)
 static void
 read_rows(struct rows *rows, const char *path)
 {
-	const struct ndjson_defaults defaults = { RECORD_LOG, str_of("local") };
+	const struct ndjson_defaults defaults = { .kind = RECORD_LOG, .watchdog = str_of("local") };
 	struct ndjson_line line;
 	struct ndjson *reader;
 	char *text = NULL;

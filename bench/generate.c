@@ -158,7 +158,7 @@ find_format(const char *name)
 static struct piece *
 read_corpus(const char *path, const struct format *format, size_t *count)
 {
-	const struct ndjson_defaults defaults = { RECORD_LOG, str_of("local") };
+	const struct ndjson_defaults defaults = { .kind = RECORD_LOG, .watchdog = str_of("local") };
 	struct piece *pieces = NULL, *grown;
 	struct ndjson_line line;
 	struct ndjson *reader;

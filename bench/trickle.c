@@ -247,7 +247,7 @@ run(struct trickle *t, double seconds, char **command)
 int
 main(int argc, char **argv)
 {
-	const struct ndjson_defaults defaults = { RECORD_LOG, str_of("local") };
+	const struct ndjson_defaults defaults = { .kind = RECORD_LOG, .watchdog = str_of("local") };
 	struct trickle t = { .count = 1, .records = 1 };
 	char **command = NULL;
 	double seconds = 0;

@@ -54,7 +54,7 @@ ndjson_new(const struct ndjson_defaults *defaults, struct error *e)
 		error_memory(e);
 		return NULL;
 	}
-	r->defaults.kind = defaults->kind;
+	r->defaults = *defaults;
 	if (defaults->watchdog.len > 0)
 		memcpy(r->watchdog, defaults->watchdog.data, defaults->watchdog.len);
 	r->defaults.watchdog = (struct str){ r->watchdog, defaults->watchdog.len };
@@ -293,7 +293,9 @@ find_members(struct ndjson *r, struct str text, struct found found[MEMBER_EXTRA]
 		if (!scan_skip(s))
 			return -1;
 		m = scan_member(key);
-		if (m < MEMBER_EXTRA) {
+		if (r->defaults.only && scan_is_label(m)) {
+			;   /* as if it were not there */
+		} else if (m < MEMBER_EXTRA) {
 			found[m].value = json_object_getn(r->root, key.data, key.len);
 			found[m].text = (struct str){ value, (size_t)(s->p - value) };
 		} else if (json_object_setn_new_nocheck(extras, key.data, key.len,
@@ -450,7 +452,7 @@ get_record(const struct ndjson *r, const struct found found[MEMBER_EXTRA], struc
 	if (found[MEMBER_WATCHDOG].value != NULL) {
 		if (get_watchdog(&found[MEMBER_WATCHDOG], &out->watchdog, e) == -1)
 			return -1;
-	} else if (out->watchdog.len == 0) {
+	} else if (out->watchdog.len == 0 && !r->defaults.only) {
 		return error_set(e, ERROR_INVALID, "watchdog: missing");
 	}
 	for (size_t i = 0; i < sizeof(must) / sizeof(must[0]); i++) {
@@ -502,7 +504,8 @@ ndjson_read_slow(struct ndjson *r, struct str line, struct ndjson_line *out, str
 	*out = (struct ndjson_line){ .seq = 0 };
 	if (read_slowly(r, line, out, e) == 0)
 		return 0;
-	ndjson_peek(r, line, out);
+	if (!r->defaults.only)
+		ndjson_peek(r, line, out);
 	return -1;
 }
 

@@ -9,6 +9,7 @@
 #ifndef MONITOR_NDJSON_H
 #define MONITOR_NDJSON_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "buf.h"
@@ -20,6 +21,8 @@
 struct ndjson_defaults {
 	enum record_kind kind;
 	struct str watchdog;
+	bool only;            /* whatever a line has as kind, watchdog, source and seq is
+	                       * stepped over: these count always (an empty watchdog too) */
 };
 
 /* A line as it was read: the record, and the number it carries under the sink
@@ -66,6 +69,16 @@ uint64_t ndjson_replaced(const struct ndjson *r);
 
 /* Writing. All append to `b` and return -1 only where memory ran out. */
 int ndjson_write(struct buf *b, const struct record *r);      /* the line, newline included */
+
+/* A line with what goes around a record: source and seq in front, where they are seen
+ * even if the line is cut (source.data NULL: without); `origin`, the run that sends it,
+ * behind all others (data NULL: without). */
+int ndjson_write_line(struct buf *b, const struct ndjson_line *l, struct str origin);
+
+/* A record's members alone, without braces, for who has more to write around them;
+ * `labels`: kind and watchdog too. */
+int ndjson_write_members(struct buf *b, const struct record *r, bool labels);
+
 int ndjson_write_string(struct buf *b, struct str s);         /* quoted and escaped */
 int ndjson_write_integer(struct buf *b, int64_t n);
 int ndjson_write_double(struct buf *b, double d);             /* shortest text that reads back as `d`; has a '.' or an 'e' */

@@ -96,12 +96,18 @@ ndjson_write_double(struct buf *b, double d)
 #define ADD(b, text) buf_add(b, text, sizeof(text) - 1)
 
 static int
-write_members(struct buf *b, const struct record *r)
+write_labels(struct buf *b, const struct record *r)
 {
-	if (ADD(b, "{\"kind\":\"") == -1 ||
+	return ADD(b, "\"kind\":\"") == -1 ||
 	    buf_add_str(b, str_of(record_kind_name(r->kind))) == -1 ||
 	    ADD(b, "\",\"watchdog\":") == -1 || ndjson_write_string(b, r->watchdog) == -1 ||
-	    ADD(b, ",\"level\":") == -1 || ndjson_write_integer(b, r->level) == -1 ||
+	    ADD(b, ",") == -1 ? -1 : 0;
+}
+
+static int
+write_members(struct buf *b, const struct record *r)
+{
+	if (ADD(b, "\"level\":") == -1 || ndjson_write_integer(b, r->level) == -1 ||
 	    ADD(b, ",\"time\":") == -1 || ndjson_write_double(b, r->time) == -1 ||
 	    ADD(b, ",\"sender\":") == -1 || ndjson_write_string(b, r->sender) == -1 ||
 	    ADD(b, ",\"message\":") == -1 || ndjson_write_string(b, r->message) == -1)
@@ -110,20 +116,52 @@ write_members(struct buf *b, const struct record *r)
 	if (r->extra.len > 2 &&
 	    (ADD(b, ",") == -1 || buf_add(b, r->extra.data + 1, r->extra.len - 2) == -1))
 		return -1;
-	return ADD(b, "}\n");
+	return 0;
 }
 
 int
-ndjson_write(struct buf *b, const struct record *r)
+ndjson_write_members(struct buf *b, const struct record *r, bool labels)
 {
 	size_t had = b->len;
 
 	/* All of it, unless much has to be escaped. */
 	if (buf_reserve(b, r->watchdog.len + r->sender.len + r->message.len + r->extra.len +
-	    256) == 0 && write_members(b, r) == 0)
+	    256) == 0 && (!labels || write_labels(b, r) == 0) && write_members(b, r) == 0)
 		return 0;
 	b->len = had;
 	return -1;
+}
+
+static int
+write_number(struct buf *b, struct str source, int64_t seq)
+{
+	return ADD(b, "\"source\":") == -1 || ndjson_write_string(b, source) == -1 ||
+	    ADD(b, ",\"seq\":") == -1 || ndjson_write_integer(b, seq) == -1 ? -1 : 0;
+}
+
+int
+ndjson_write_line(struct buf *b, const struct ndjson_line *l, struct str origin)
+{
+	size_t had = b->len;
+
+	if (ADD(b, "{") == 0 &&
+	    (l->source.data == NULL ||
+	    (write_number(b, l->source, l->seq) == 0 && ADD(b, ",") == 0)) &&
+	    ndjson_write_members(b, &l->record, true) == 0 &&
+	    (origin.data == NULL ||
+	    (ADD(b, ",\"origin\":") == 0 && ndjson_write_string(b, origin) == 0)) &&
+	    ADD(b, "}\n") == 0)
+		return 0;
+	b->len = had;
+	return -1;
+}
+
+int
+ndjson_write(struct buf *b, const struct record *r)
+{
+	const struct ndjson_line l = { .record = *r };
+
+	return ndjson_write_line(b, &l, (struct str){ NULL, 0 });
 }
 
 /* {"ack":{"source":S,"seq":N}}, or a reject with its reason. */
@@ -132,9 +170,7 @@ write_answer(struct buf *b, const char *name, struct str source, int64_t seq, co
 {
 	size_t had = b->len;
 
-	if (buf_printf(b, "{\"%s\":{\"source\":", name) == -1 ||
-	    ndjson_write_string(b, source) == -1 || ADD(b, ",\"seq\":") == -1 ||
-	    ndjson_write_integer(b, seq) == -1)
+	if (buf_printf(b, "{\"%s\":{", name) == -1 || write_number(b, source, seq) == -1)
 		goto fail;
 	if (reason != NULL &&
 	    (ADD(b, ",\"reason\":") == -1 || ndjson_write_string(b, str_of(reason)) == -1))

@@ -387,6 +387,7 @@ scan_compact(struct str value, struct buf *b)
 /* A line on its way in. */
 struct draft {
 	struct ndjson_line line;
+	bool only;                       /* the defaults' */
 	unsigned seen;                   /* a bit a member */
 	struct {
 		size_t at, len;          /* in s->extra */
@@ -470,6 +471,8 @@ take_member(struct scanner *s, struct draft *d)
 	m = scan_member(key);
 	if (m == MEMBER_EXTRA)   /* a name with escapes may be the same as another */
 		return s->text.len == had && take_extra(s, d, key);
+	if (d->only && scan_is_label(m))
+		return scan_value(s, 2);
 	if ((d->seen & 1u << m) != 0)
 		return false;
 	d->seen |= 1u << m;
@@ -502,7 +505,7 @@ whole(unsigned seen, const struct ndjson_defaults *defaults)
 	unsigned must = 1u << MEMBER_LEVEL | 1u << MEMBER_TIME | 1u << MEMBER_SENDER |
 	    1u << MEMBER_MESSAGE;
 
-	if (defaults->watchdog.len == 0)
+	if (defaults->watchdog.len == 0 && !defaults->only)
 		must |= 1u << MEMBER_WATCHDOG;
 	return (seen & must) == must && !(seen & 1u << MEMBER_SOURCE) == !(seen & 1u << MEMBER_SEQ);
 }
@@ -516,6 +519,7 @@ scan_line(struct scanner *s, struct str line, const struct ndjson_defaults *defa
 	/* Not a whole initializer: the keys need none. */
 	d.line = (struct ndjson_line){
 		.record = { .kind = defaults->kind, .watchdog = defaults->watchdog } };
+	d.only = defaults->only;
 	d.seen = 0;
 	d.key_count = 0;
 	scan_begin(s, line);

@@ -30,6 +30,13 @@ enum member {
 };
 enum member scan_member(struct str name);
 
+/* Those that a line is labelled with: see ndjson_defaults.only. */
+static inline bool
+scan_is_label(enum member m)
+{
+	return m == MEMBER_KIND || m == MEMBER_WATCHDOG || m == MEMBER_SOURCE || m == MEMBER_SEQ;
+}
+
 #define SCAN_SOURCE_MAX 255   /* bytes */
 
 /* Start over on another line. What came out of the last one is gone. */

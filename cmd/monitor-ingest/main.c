@@ -126,7 +126,7 @@ parse_settings(struct settings *s, int argc, char **argv)
 	int key;
 
 	*s = (struct settings){
-		.defaults = { RECORD_LOG, str_of("local") },
+		.defaults = { .kind = RECORD_LOG, .watchdog = str_of("local") },
 		.max_future = INFINITY,
 		.max_line = MAX_LINE,
 	};

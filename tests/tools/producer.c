@@ -367,7 +367,7 @@ parse(struct producer *p, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	struct ndjson_defaults defaults = { RECORD_LOG, str_of("local") };
+	struct ndjson_defaults defaults = { .kind = RECORD_LOG, .watchdog = str_of("local") };
 	struct sigaction term = { .sa_handler = on_term };
 	struct producer p = { .source = "p", .count = INT64_MAX / 2, .window = 500, .acks = -1,
 	    .in = -1, .out = -1 };

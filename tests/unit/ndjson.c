@@ -146,7 +146,7 @@ missing(void)
 		    "a message must be there" },
 	};
 	struct ndjson *strict = new_reader(RECORD_NOTIFICATION, ""), *kept = reader;
-	struct ndjson_defaults wrong = { RECORD_LOG, str_of("no code") };
+	struct ndjson_defaults wrong = { .kind = RECORD_LOG, .watchdog = str_of("no code") };
 	struct error e = { .text = "" };
 
 	refuse_all(bad, COUNT(bad));
@@ -596,7 +596,7 @@ fast(void)
 		LEVEL("5.0"), TIME("-1e308"),
 		    MESSAGE("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80 \\u00e9\\ud83d\\ude00\\\"\\u0000\\ud800"),
 	};
-	struct ndjson_defaults defaults = { RECORD_LOG, str_of("local") };
+	struct ndjson_defaults defaults = { .kind = RECORD_LOG, .watchdog = str_of("local") };
 	struct scanner s = { 0 };
 	struct ndjson_line l;
 

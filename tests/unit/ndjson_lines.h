@@ -19,7 +19,7 @@
 __attribute__((unused)) static struct ndjson *
 new_reader(enum record_kind kind, const char *watchdog)
 {
-	struct ndjson_defaults defaults = { kind, str_of(watchdog) };
+	struct ndjson_defaults defaults = { .kind = kind, .watchdog = str_of(watchdog) };
 	struct error e;
 	struct ndjson *r = ndjson_new(&defaults, &e);
 

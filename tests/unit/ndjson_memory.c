@@ -12,11 +12,14 @@ static void
 no_room(void)
 {
 	struct buf b = { 0 };
-	struct record r = { .watchdog = str_of("w"), .sender = str_of("s"),
+	struct record r = { .kind = RECORD_LOG, .watchdog = str_of("w"), .sender = str_of("s"),
 	    .message = { "m", SIZE_MAX / 2 } };
 
 	tap_ok(buf_add(&b, "kept", 4) == 0, "a buffer with something in it");
 	tap_ok(ndjson_write(&b, &r) == -1, "a record too large for memory is not written");
+	tap_ok(ndjson_write_line(&b, &(struct ndjson_line){ .record = r, .source = str_of("s") },
+	    str_of("me")) == -1, "nor with labels");
+	tap_ok(ndjson_write_members(&b, &r, true) == -1, "nor its members");
 	tap_ok(ndjson_write_string(&b, r.message) == -1, "nor a string");
 	tap_ok(ndjson_write_ack(&b, r.message, 1) == -1, "nor an ack");
 	tap_ok(b.len == 4 && memcmp(b.data, "kept", 4) == 0, "and what was there is all there is");
@@ -74,7 +77,7 @@ starve(read_function read, long allocation, bool *met)
 	/* No part of 16 bytes: there jansson itself would give up by abort(3). */
 	static const char line[] = "{\"level\":30,\"time\":1.5,\"sender\":\"s\","
 	    "\"message\":\"m\\ud800\",\"a\":[1, 2],\"b\":1e999}";
-	struct ndjson_defaults defaults = { RECORD_LOG, str_of("local") };
+	struct ndjson_defaults defaults = { .kind = RECORD_LOG, .watchdog = str_of("local") };
 	struct error e = { .kind = ERROR_NONE };
 	struct ndjson_line l;
 	struct ndjson *r;

@@ -119,6 +119,42 @@ peeking(void)
 }
 
 static void
+labelled(void)
+{
+	static const struct { const char *source; int64_t seq; const char *origin, *written; } cases[] = {
+		{ NULL, 0, NULL, WRITTEN(",\"a\":1") },
+		{ "run \"1\"", 7, NULL,
+		    "{\"source\":\"run \\\"1\\\"\",\"seq\":7,\"kind\":\"log\",\"watchdog\":\"local\"," PLAIN
+		    ",\"a\":1}\n" },
+		{ NULL, 0, "me", WRITTEN(",\"a\":1,\"origin\":\"me\"") },
+		{ "", INT64_MAX, "",
+		    "{\"source\":\"\",\"seq\":9223372036854775807,\"kind\":\"log\",\"watchdog\":\"local\","
+		    PLAIN ",\"a\":1,\"origin\":\"\"}\n" },
+	};
+	struct ndjson_line l;
+	struct buf b = { 0 };
+	struct error e;
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct str origin = { NULL, 0 };
+		if (cases[i].origin != NULL)
+			origin = str_of(cases[i].origin);
+		b.len = 0;
+		tap_ok(ndjson_read(reader, str_of(LINE(",\"a\":1")), &l, &e) == 0, "a record is read");
+		if (cases[i].source != NULL)
+			l.source = str_of(cases[i].source);
+		l.seq = cases[i].seq;
+		tap_ok(ndjson_write_line(&b, &l, origin) == 0 && buf_add(&b, "", 1) == 0,
+		    "and written with more around it");
+		tap_is(b.data, cases[i].written, "the number in front, the origin behind");
+	}
+	b.len = 0;
+	tap_ok(ndjson_write_members(&b, &l.record, false) == 0 && buf_add(&b, "", 1) == 0 &&
+	    strcmp(b.data, PLAIN ",\"a\":1") == 0, "its members can be written alone");
+	buf_free(&b);
+}
+
+static void
 answers(void)
 {
 	static const struct { const char *line, *why; } bad[] = {
@@ -172,6 +208,7 @@ main(void)
 	reader = new_reader(RECORD_LOG, "local");
 	numbered();
 	peeking();
+	labelled();
 	answers();
 	ndjson_free(&reader);
 	return tap_done();
