@@ -45,9 +45,16 @@ bool json_next_member(struct json *j, struct str *rest, struct str *name, struct
 bool json_members(struct json *j, struct str object, const char *const names[],
     struct str values[], size_t count);
 
-/* Walk an array. Begin with `rest` the array's value; false at its end. */
+/* json_open() and json_members() at once: half the work for a long text. -1 if it is
+ * no object, too. */
+int json_open_object(struct json *j, struct str text, const struct str names[],
+    struct str values[], size_t count, struct str *object, struct error *e);
+
+/* Walk an array. Begin with `rest` the array's value; false at its end. json_step()
+ * leaves it to the caller to take what `rest` then begins with, and the spaces there. */
 bool json_is_array(struct str value);
 bool json_next(struct json *j, struct str *rest, struct str *element);
+bool json_step(struct json *j, struct str *rest);
 
 /* The value as a string: false if it is none. False too if it has a lone
  * surrogate, which no string of characters can hold: replaced, two different

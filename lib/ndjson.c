@@ -521,6 +521,28 @@ ndjson_read(struct ndjson *r, struct str line, struct ndjson_line *out, struct e
 	return ndjson_read_slow(r, line, out, e);
 }
 
+int
+ndjson_read_next(struct ndjson *r, struct str *rest, struct ndjson_line *out, struct error *e)
+{
+	struct scanner *s = &r->scanner;
+	uint64_t replaced = s->replaced;
+	struct str value = *rest;
+	bool read;
+
+	scan_begin(s, value);
+	read = scan_record(s, &r->defaults, out);
+	if (read) {
+		r->replaced += s->replaced - replaced;
+	} else {
+		s->p = s->start;
+		scan_skip(s);
+		value.len = (size_t)(s->p - s->start);
+	}
+	scan_space(s);
+	*rest = (struct str){ s->p, (size_t)(s->end - s->p) };
+	return read ? 0 : ndjson_read_slow(r, value, out, e);
+}
+
 /* Is the value from s->p on a source, or a seq? */
 static bool
 peek_source(struct scanner *s, struct str *source)

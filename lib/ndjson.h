@@ -56,6 +56,10 @@ void ndjson_free(struct ndjson **r);
  * name and more than 2048 values inside one another. */
 int ndjson_read(struct ndjson *r, struct str line, struct ndjson_line *out, struct error *e);
 
+/* Read the record that `rest` begins with, one of several values in a text that is known
+ * to be right, and step behind it and the spaces there, whatever it is. */
+int ndjson_read_next(struct ndjson *r, struct str *rest, struct ndjson_line *out, struct error *e);
+
 /* The slow reader alone, for tests to hold the fast one against. */
 int ndjson_read_slow(struct ndjson *r, struct str line, struct ndjson_line *out, struct error *e);
 

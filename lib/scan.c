@@ -291,38 +291,43 @@ skip_word(struct scanner *s, const char *word, size_t n)
 	return true;
 }
 
-/* A string whose text does not matter, but for a name: jansson knows none with
- * U+0000 in it. */
+/* A string whose text does not matter, or not for long. */
 static bool
-check_string(struct scanner *s, bool name)
+pass_string(struct scanner *s, struct str *text)
 {
-	struct str text;
 	size_t had = s->text.len;
 
-	if (!scan_string(s, &text))
+	if (!scan_string(s, text))
 		return false;
 	s->text.len = had;
-	return !name || text.len == 0 || memchr(text.data, '\0', text.len) == NULL;
+	return true;
+}
+
+bool
+scan_name(struct scanner *s, struct str *name)
+{
+	if (!pass_string(s, name) ||
+	    (name->len > 0 && memchr(name->data, '\0', name->len) != NULL))
+		return false;
+	scan_space(s);
+	if (!scan_take(s, ':'))
+		return false;
+	scan_space(s);
+	return true;
 }
 
 /* The members of an object or the elements of an array, behind the bracket. */
 static bool
 check_parts(struct scanner *s, unsigned depth, char closing)
 {
+	struct str name;
+
 	scan_space(s);
 	if (scan_take(s, closing))
 		return true;
 	do {
 		scan_space(s);
-		if (closing == '}') {
-			if (!check_string(s, true))
-				return false;
-			scan_space(s);
-			if (!scan_take(s, ':'))
-				return false;
-			scan_space(s);
-		}
-		if (!scan_value(s, depth + 1))
+		if ((closing == '}' && !scan_name(s, &name)) || !scan_value(s, depth + 1))
 			return false;
 		scan_space(s);
 	} while (scan_take(s, ','));
@@ -333,13 +338,14 @@ bool
 scan_value(struct scanner *s, unsigned depth)
 {
 	struct decimal d;
+	struct str text;
 	const char *end;
 
 	if (s->p == s->end || depth > SCAN_DEPTH_MAX)
 		return false;
 	switch (*s->p) {
 	case '"':
-		return check_string(s, false);
+		return pass_string(s, &text);
 	case '{':
 		s->p++;
 		return check_parts(s, depth, '}');
@@ -511,8 +517,7 @@ whole(unsigned seen, const struct ndjson_defaults *defaults)
 }
 
 bool
-scan_line(struct scanner *s, struct str line, const struct ndjson_defaults *defaults,
-    struct ndjson_line *out)
+scan_record(struct scanner *s, const struct ndjson_defaults *defaults, struct ndjson_line *out)
 {
 	struct draft d;
 
@@ -522,8 +527,6 @@ scan_line(struct scanner *s, struct str line, const struct ndjson_defaults *defa
 	d.only = defaults->only;
 	d.seen = 0;
 	d.key_count = 0;
-	scan_begin(s, line);
-	scan_space(s);
 	if (!scan_take(s, '{'))
 		return false;
 	do {
@@ -532,10 +535,7 @@ scan_line(struct scanner *s, struct str line, const struct ndjson_defaults *defa
 			return false;
 		scan_space(s);
 	} while (scan_take(s, ','));
-	if (!scan_take(s, '}'))
-		return false;
-	scan_space(s);
-	if (s->p != s->end || !whole(d.seen, defaults))
+	if (!scan_take(s, '}') || !whole(d.seen, defaults))
 		return false;
 	if (s->extra.len > 0) {
 		s->extra.data[s->extra.len++] = '}';
@@ -543,4 +543,16 @@ scan_line(struct scanner *s, struct str line, const struct ndjson_defaults *defa
 	}
 	*out = d.line;
 	return true;
+}
+
+bool
+scan_line(struct scanner *s, struct str line, const struct ndjson_defaults *defaults,
+    struct ndjson_line *out)
+{
+	scan_begin(s, line);
+	scan_space(s);
+	if (!scan_record(s, defaults, out))
+		return false;
+	scan_space(s);
+	return s->p == s->end;
 }

@@ -60,6 +60,10 @@ scan_take(struct scanner *s, char c)
  * or there was no memory. */
 bool scan_string(struct scanner *s, struct str *out);
 
+/* Take a member's name and the colon, up to its value. The name is good until the next
+ * string is taken. False: as above, or the name has U+0000 in it, which jansson refuses. */
+bool scan_name(struct scanner *s, struct str *name);
+
 /* The number that four hexadecimal digits at `p` make; -1 if there are none. */
 int scan_hex4(const char *p, const char *end);
 
@@ -78,8 +82,12 @@ bool scan_value(struct scanner *s, unsigned depth);
 /* Copy a value without the spaces between its parts: they may be newlines. */
 int scan_compact(struct str value, struct buf *b);
 
-/* Read a whole line as ndjson_read() does. `out` is filled only if it is taken. */
+/* Read a whole line as ndjson_read() does. `out` means nothing unless it is taken. */
 bool scan_line(struct scanner *s, struct str line, const struct ndjson_defaults *defaults,
+    struct ndjson_line *out);
+
+/* The same of one object, which begins at s->p; s->p ends up behind it. */
+bool scan_record(struct scanner *s, const struct ndjson_defaults *defaults,
     struct ndjson_line *out);
 
 #endif

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json.h"
 #include "ndjson.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -150,6 +151,33 @@ records_agree(void)
 	require(peeked.source.data != NULL || peeked.source.len == 0, "half a source");
 }
 
+/* One of several in a list is read as it is alone. */
+static void
+same_in_a_list(void)
+{
+	static const char behind[] = " , {\"level\":1}]";
+	struct json j = { 0 };
+	struct str value, rest;
+	struct buf text = { 0 };
+	struct ndjson_line a, b;
+	struct error ea = { .text = "" }, eb = ea;
+
+	if (json_open(&j, input, &value, &ea) == 0) {
+		ea.text[0] = '\0';
+		require(buf_add_str(&text, value) == 0 && buf_add_str(&text, str_of(behind)) == 0,
+		    "no memory");
+		rest = (struct str){ text.data, text.len };
+		require(ndjson_read(slow, input, &a, &ea) == ndjson_read_next(fast, &rest, &b, &eb) &&
+		    strcmp(ea.text, eb.text) == 0, "in a list it is something else");
+		if (ea.text[0] == '\0')
+			same_record(&a.record, &b.record);
+		same_source(&a, &b);
+		require(str_equal(rest, str_of(behind + 1)), "not all of it, or more, was taken");
+	}
+	buf_free(&text);
+	json_free(&j);
+}
+
 static void
 answers_survive(void)
 {
@@ -189,6 +217,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	input = (struct str){ (const char *)data, size };
 	records_agree();
+	same_in_a_list();
 	answers_survive();
 	return 0;
 }

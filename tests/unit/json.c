@@ -19,6 +19,12 @@ opened(struct json *j, const char *text)
 	return value;
 }
 
+static bool
+is(struct str s, const char *want)
+{
+	return want == NULL ? s.data == NULL : s.data != NULL && str_equal(s, str_of(want));
+}
+
 /* The parts of an array, or the names and values of an object, each in <>. */
 static void
 walks(const char *text, const char *want)
@@ -68,6 +74,61 @@ members(void)
 		tap_ok(json_null(values[2]), "null is there");
 	}
 	tap_ok(!json_members(&j, values[0], names, values, 3), "an array has none");
+	json_free(&j);
+}
+
+/* Opened and its members found at once, or not. */
+static void
+opening(void)
+{
+	static const struct str names[] = { { "a", 1 }, { "b", 1 } };
+	static const struct { const char *text, *why, *a, *b; } cases[] = {
+		{ "{}", "", NULL, NULL },
+		{ " { \"a\" : [1, 2] , \"x\":{\"b\":3}, \"b\":\"}\" } ", "", "[1, 2]", "\"}\"" },
+		{ "{\"b\":1,\"\\u0062\":2}", "", NULL, "2" },
+		{ "[1]", "not an object", NULL, NULL },
+		{ "\"a\"", "not an object", NULL, NULL },
+		{ "{\"a\":1}}", "not one JSON value", "1", NULL },
+		{ "{\"a\":1,}", "not valid JSON", "1", NULL },
+		{ "{\"a\":1,\"b\":[1,]}", "not valid JSON", "1", NULL },
+		{ "{\"x\":tru}", "not valid JSON", NULL, NULL },
+		{ "{\"a\"}", "not valid JSON", NULL, NULL },
+		{ "{\"\\u0000\":1}", "not valid JSON", NULL, NULL },
+		{ "{\"a\":1", "not valid JSON", "1", NULL },
+		{ "", "not valid JSON", NULL, NULL },
+		{ "[1", "not valid JSON", NULL, NULL },
+	};
+	struct json j = { 0 };
+	struct str object, values[2];
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct error e = { .text = "" };
+		int rc = json_open_object(&j, str_of(cases[i].text), names, values, 2, &object, &e);
+		tap_is(e.text, cases[i].why, cases[i].text);
+		tap_ok(rc == (cases[i].why[0] == '\0' ? 0 : -1) &&
+		    is(values[0], cases[i].a) && is(values[1], cases[i].b), "its members");
+	}
+	json_free(&j);
+}
+
+/* Elements that somebody else takes. */
+static void
+stepping(void)
+{
+	struct json j = { 0 };
+	struct str rest = opened(&j, "[ 1, [2],3 ]");
+	int n;
+
+	for (n = 0; json_step(&j, &rest); n++) {
+		static const char *const at[] = { "1, [2],3 ]", "[2],3 ]", "3 ]" };
+		static const size_t steps[] = { 1, 3, 2 };
+		tap_ok(is(rest, at[n]), "the walk stands at element %d", n);
+		rest.data += steps[n];
+		rest.len -= steps[n];
+	}
+	tap_ok(n == 3, "and ends");
+	rest = opened(&j, "[ ]");
+	tap_ok(!json_step(&j, &rest), "at once where there is nothing");
 	json_free(&j);
 }
 
@@ -121,6 +182,8 @@ main(void)
 {
 	walking();
 	members();
+	opening();
+	stepping();
 	values();
 	broken();
 	return tap_done();

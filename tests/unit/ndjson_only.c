@@ -101,6 +101,32 @@ nobody(void)
 	ndjson_free(&r);
 }
 
+/* One of several in a list. */
+static void
+next(void)
+{
+	static const struct { const char *text, *rest, *why; } cases[] = {
+		{ LINE(",\"seq\":1") " , 7]", ", 7]", "" },
+		{ LINE(",\"level\":30") "]", "]", "" },     /* which only the slow reader takes */
+		{ "{\"a\":[1, 2]} ]", "]", "level: missing" },
+		{ "[{}] ,{}", ",{}", "not an object" },
+		{ "7", "", "not an object" },
+	};
+	struct ndjson *r = only_reader("w");
+	struct ndjson_line l;
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct error e = { .text = "" };
+		char *copy = exact(str_of(cases[i].text));
+		struct str rest = { copy, strlen(cases[i].text) };
+		tap_ok(ndjson_read_next(r, &rest, &l, &e) == (cases[i].why[0] == '\0' ? 0 : -1) &&
+		    str_equal(rest, str_of(cases[i].rest)), "%s: one is taken", cases[i].text);
+		tap_is(e.text, cases[i].why, "or is refused");
+		free(copy);
+	}
+	ndjson_free(&r);
+}
+
 /* What the fast reader must not hand on. */
 static void
 fast(void)
@@ -121,6 +147,7 @@ main(void)
 	reads();
 	refuses();
 	nobody();
+	next();
 	fast();
 	return tap_done();
 }
