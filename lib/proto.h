@@ -5,7 +5,9 @@
  *
  * A message is one JSON object with a string "action". What is read here is
  * right in every part: who acts on a request need not look at types again. Of
- * members given twice the last one counts. Members that are not known are ignored.
+ * members given twice the last one counts. Members that are not known, or mean nothing
+ * to an action, are ignored; null is as good as nothing where it is not a value ("id",
+ * "token", a list, a record's members).
  */
 #ifndef MONITOR_PROTO_H
 #define MONITOR_PROTO_H
@@ -53,10 +55,11 @@ struct proto_read {
 	size_t sender_count;           /* 0: all */
 	int64_t level_min, level_max;
 	double since, until;           /* time >= since, < until; -INFINITY, INFINITY where open */
-	struct str text;               /* literal; data NULL: none */
+	struct str text;               /* literal, not empty; data NULL: none */
 	bool has_cursor;
 	struct cursor cursor;
-	bool has_window;               /* since, until or timewindow was there */
+	bool has_window;               /* since, until or timewindow was there: always so,
+	                                * or a cursor, in getLogs and getNotifications */
 	enum query_order order;
 	bool reverse;
 	size_t limit;                  /* SIZE_MAX: none was asked for */
@@ -105,9 +108,10 @@ struct proto_labels {
 
 /* Append the records of an upload as lines (monitor-record(5)), built afresh: kind,
  * watchdog, source and seq are the labels', whatever a record says. `*count` is how many.
- * On failure nothing is appended, and the text names index and member ("record 3:
- * level: must be an integer"), fit for a comment; more than `max` records are a
- * failure, too. To be called on what proto_read() filled last. */
+ * On failure (ERROR_INVALID, ERROR_MEMORY) nothing is appended, and the text names index,
+ * from 0, and member ("record 3: level: must be an integer"), fit for a comment; more
+ * than `max` records (1 or more) are a failure, too. To be called on what proto_read()
+ * filled last. */
 int proto_lines(struct proto *p, const struct proto_request *r, const struct proto_labels *labels,
     size_t max, struct buf *lines, size_t *count, struct error *e);
 
@@ -124,9 +128,17 @@ int proto_forward_begin(struct buf *out);
 int proto_forward_record(struct buf *out, const struct record *r, size_t count);
 int proto_forward_end(struct buf *out);
 
+/* Take "origin", which proto_lines() put behind a record that now comes from elsewhere,
+ * out of the members that are not its own. `*origin` has data NULL if there is none, or
+ * it is no string. Both are good until the next call on the reader; what proto_read()
+ * filled before is gone. */
+int proto_take_origin(struct proto *p, struct record *r, struct str *origin, struct error *e);
+
 /* ---- replies: all append one JSON text, -1 only where memory ran out ---- */
 
-/* {"success":B,"action":NAME[,"id":ID][,"comment":C]} */
+/* {"success":B,"action":NAME[,"id":ID][,"comment":C]}
+ * Of the request only action and id are looked at, and name if the action is unknown:
+ * who answers later need not keep more. NAME is "" if there was none. */
 int proto_reply(struct buf *out, const struct proto_request *r, bool success, const char *comment);
 
 /* {"success":true,"action":"auth"[,"id":ID],"timeout":30} */

@@ -1,11 +1,11 @@
 /* ndjson.h: what happens when there is no memory. */
 #include "ndjson.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ndjson_lines.h"
+#include "scarce.h"
 
 /* A buffer that cannot grow by what it is asked for fails, and keeps what it has. */
 static void
@@ -26,49 +26,7 @@ no_room(void)
 	buf_free(&b);
 }
 
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !__has_feature(address_sanitizer)
-/* Our own malloc(3), in front of the library's: the call that counts `left`
- * down to 0 fails, and if `for_good` every one after it. */
-void *__libc_malloc(size_t n);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *p, size_t n);
-static long left = -1;
-static bool for_good;
-
-static bool
-refused(void)
-{
-	if (left > 0)
-		left--;
-	if (left != 0)
-		return false;
-	if (!for_good)
-		left = -1;
-	errno = ENOMEM;
-	return true;
-}
-
-void *
-malloc(size_t n)
-{
-	return refused() ? NULL : __libc_malloc(n);
-}
-
-void *
-calloc(size_t n, size_t size)
-{
-	return refused() ? NULL : __libc_calloc(n, size);
-}
-
-void *
-realloc(void *p, size_t n)
-{
-	return refused() ? NULL : __libc_realloc(p, n);
-}
-
+#ifdef SCARCE
 /* Read a line while an allocation fails. 1: read as it should be, 0: no memory,
  * -1: anything else. *met: did one fail? */
 static int
