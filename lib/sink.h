@@ -12,11 +12,15 @@
  * every restart all unsettled parcels are sent again from their first line, in order.
  * A parcel is settled when its source has been acknowledged up to its last
  * number (by an acknowledgement that came after it was sent), or was written out
- * whole to the plain descriptor.
+ * whole to the plain descriptor. Those of one source are settled in their order.
  *
  * Not thread-safe, and does not block: it belongs to an event loop, which
  * waits for sink_fd() to become readable and then calls sink_work(). Nothing in
- * here calls back but from sink_work().
+ * here calls back but from sink_work(); what is called then may call
+ * everything but sink_work() and sink_free().
+ *
+ * Two things are the program's: to ignore SIGPIPE, and not to wait for (or ignore) the
+ * child in the sink's place.
  */
 #ifndef MONITOR_SINK_H
 #define MONITOR_SINK_H
@@ -34,14 +38,19 @@ struct sink;
 /* Lines on their way. Made by sink_parcel(); the sink owns it from sink_offer()
  * on and frees it after `settled` has been called. */
 struct sink_parcel {
-	struct buf lines;          /* whole lines, each with its newline */
+	struct buf lines;          /* whole lines, at least one, each with its newline; the
+	                            * caller's to change until it is offered */
 	int64_t first, last;       /* seq of the first and the last line */
 	void *owner;               /* the caller's */
 	const char *reject;        /* why one of its lines was refused, the first such reason;
 	                            * NULL: none was */
 	/* the rest is the sink's */
 	struct sink_source *source;
-	struct sink_parcel *next, *next_of_source;
+	struct sink_parcel *prev, *next, *next_of_source;
+	size_t count;              /* of its lines */
+	double offered;            /* when */
+	bool sent;                 /* whole, since the sink was last started */
+	int64_t refused;           /* the highest number of a line that was; -1 */
 };
 
 struct sink_settings {
@@ -67,7 +76,8 @@ struct sink *sink_new(const struct sink_settings *settings, struct error *e);
 
 /* Ends a child by closing its input, then waits for it `patience` seconds, then kills
  * it. Unsettled parcels are freed without a call of `settled`; how many lines these
- * held is the result. */
+ * held is the result (what is acknowledged during the wait is not among them). A parcel that
+ * was not offered must be gone before. */
 uint64_t sink_free(struct sink **s, double patience);
 
 /* A parcel of this source (1..255 bytes), empty. NULL: no memory. One that is not
@@ -86,7 +96,7 @@ int sink_fd(const struct sink *s);
 
 /* Read answers, write, start, reconnect: whatever is due. -1: it can not go on (a
  * plain descriptor whose reader is gone, ERROR_GONE, or that fails; a command
- * that cannot be started at all the first time). */
+ * that cannot be started at all the first time; an answer that was lost for want of memory). */
 int sink_work(struct sink *s, struct error *e);
 
 /* No more is taken in for now: unsettled lines take as much as `room`. Offering is

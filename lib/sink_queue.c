@@ -1,0 +1,186 @@
+#include "sink_queue.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void
+sink_queue_free(struct sink_queue *q)
+{
+	sink_sources_free(&q->sources);
+}
+
+struct sink_parcel *
+sink_queue_new_parcel(struct sink_queue *q, struct str source, struct error *e)
+{
+	struct sink_parcel *p;
+
+	if (source.len < 1 || source.len > SINK_SOURCE_MAX) {
+		error_set(e, ERROR_USAGE, "a source must have 1 to %d bytes", SINK_SOURCE_MAX);
+		return NULL;
+	}
+	if ((p = calloc(1, sizeof(*p))) == NULL ||
+	    (p->source = sink_source_hold(&q->sources, source)) == NULL) {
+		free(p);
+		error_memory(e);
+		return NULL;
+	}
+	p->refused = -1;
+	return p;
+}
+
+void
+sink_queue_free_parcel(struct sink_queue *q, struct sink_parcel **p)
+{
+	if (*p == NULL)
+		return;
+	sink_source_release(&q->sources, (*p)->source);
+	buf_free(&(*p)->lines);
+	free((char *)(*p)->reject);
+	free(*p);
+	*p = NULL;
+}
+
+static size_t
+count_lines(const char *data, size_t len)
+{
+	const char *end = data + len;
+	size_t n = 0;
+
+	for (; data < end && (data = memchr(data, '\n', (size_t)(end - data))) != NULL; data++)
+		n++;
+	return n;
+}
+
+void
+sink_queue_add(struct sink_queue *q, struct sink_parcel *p)
+{
+	struct sink_source *source = p->source;
+
+	p->count = count_lines(p->lines.data, p->lines.len);
+	if ((p->prev = q->last) != NULL)
+		p->prev->next = p;
+	else
+		q->first = p;
+	q->last = p;
+	if (source->last != NULL)
+		source->last->next_of_source = p;
+	else
+		source->first = p;
+	source->last = p;
+	if (q->unsent == NULL)
+		q->unsent = p;
+	q->bytes += p->lines.len;
+	q->parcels++;
+}
+
+/* Take out one that is the first of its source, and sent whole. */
+static struct sink_parcel *
+take(struct sink_queue *q, struct sink_parcel *p)
+{
+	struct sink_source *source = p->source;
+
+	if (p->prev != NULL)
+		p->prev->next = p->next;
+	else
+		q->first = p->next;
+	if (p->next != NULL)
+		p->next->prev = p->prev;
+	else
+		q->last = p->prev;
+	if ((source->first = p->next_of_source) == NULL)
+		source->last = NULL;
+	if (source->refused == p)
+		source->refused = NULL;
+	p->prev = p->next = p->next_of_source = NULL;
+	q->bytes -= p->lines.len;
+	q->parcels--;
+	return p;
+}
+
+/* ---- sending ---- */
+
+size_t
+sink_queue_gather(const struct sink_queue *q, struct iovec *iov, size_t max)
+{
+	const struct sink_parcel *p = q->unsent;
+	size_t skip = q->written, n = 0;
+
+	for (; p != NULL && n < max; p = p->next, skip = 0)
+		iov[n++] = (struct iovec){ p->lines.data + skip, p->lines.len - skip };
+	return n;
+}
+
+void
+sink_queue_advance(struct sink_queue *q, size_t n)
+{
+	n += q->written;
+	while (q->unsent != NULL && n >= q->unsent->lines.len) {
+		n -= q->unsent->lines.len;
+		q->unsent->sent = true;
+		q->unsent = q->unsent->next;
+	}
+	q->written = n;
+}
+
+uint64_t
+sink_queue_rewind(struct sink_queue *q)
+{
+	uint64_t lines = 0;
+
+	for (struct sink_parcel *p = q->first; p != q->unsent; p = p->next) {
+		lines += p->count;
+		p->sent = false;
+	}
+	if (q->unsent != NULL)
+		lines += count_lines(q->unsent->lines.data, q->written);
+	q->unsent = q->first;
+	q->written = 0;
+	return lines;
+}
+
+/* ---- answers ---- */
+
+struct sink_parcel *
+sink_queue_take_settled(struct sink_queue *q, struct str source, int64_t seq)
+{
+	struct sink_source *s = sink_source_find(&q->sources, source);
+
+	if (s == NULL || s->first == NULL || !s->first->sent || s->first->last > seq)
+		return NULL;
+	return take(q, s->first);
+}
+
+struct sink_parcel *
+sink_queue_take_written(struct sink_queue *q)
+{
+	return q->first != NULL && q->first->sent ? take(q, q->first) : NULL;
+}
+
+/* Which parcel holds this number? Rejects come in order, so it is near the last. */
+static struct sink_parcel *
+find(const struct sink_source *s, int64_t seq)
+{
+	struct sink_parcel *p = s->refused;
+
+	if (p == NULL || p->first > seq)
+		p = s->first;
+	while (p != NULL && (p->first > seq || p->last < seq))
+		p = p->next_of_source;
+	return p;
+}
+
+int
+sink_queue_reject(struct sink_queue *q, struct str source, int64_t seq, struct str reason)
+{
+	struct sink_source *s = sink_source_find(&q->sources, source);
+	struct sink_parcel *p;
+
+	/* When lines are sent again, some may be refused again. */
+	if (s == NULL || (p = find(s, seq)) == NULL || p->refused >= seq)
+		return 0;
+	if (p->reject == NULL && (p->reject = strndup(reason.data, reason.len)) == NULL)
+		return -1;
+	p->refused = seq;
+	s->refused = p;
+	return 1;
+}

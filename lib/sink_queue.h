@@ -1,0 +1,49 @@
+/*
+ * sink_queue.h - the parcels of a sink (sink.h, whose part this is): what has been
+ * offered, how much of it is sent, and what an answer means for it.
+ *
+ * Parcels hang in two lists: that of all, in the order in which they were offered, and
+ * that of their source. Those before `unsent` have been sent whole since the last
+ * sink_queue_rewind(), of `unsent` itself the first `written` bytes.
+ */
+#ifndef MONITOR_SINK_QUEUE_H
+#define MONITOR_SINK_QUEUE_H
+
+#include <sys/uio.h>
+
+#include "sink.h"
+#include "sink_source.h"
+
+struct sink_queue {
+	struct sink_sources sources;
+	struct sink_parcel *first, *last, *unsent;
+	size_t written;
+	uint64_t bytes, parcels;
+};
+
+/* All parcels have been freed. */
+void sink_queue_free(struct sink_queue *q);
+
+/* A new one, not yet in the queue; and free one that is not in it (any more). */
+struct sink_parcel *sink_queue_new_parcel(struct sink_queue *q, struct str source,
+    struct error *e);
+void sink_queue_free_parcel(struct sink_queue *q, struct sink_parcel **p);
+
+void sink_queue_add(struct sink_queue *q, struct sink_parcel *p);
+
+/* What is to be sent next, in up to `max` pieces; and that `n` bytes of it were. */
+size_t sink_queue_gather(const struct sink_queue *q, struct iovec *iov, size_t max);
+void sink_queue_advance(struct sink_queue *q, size_t n);
+
+/* Nothing counts as sent any more. How many lines had been? */
+uint64_t sink_queue_rewind(struct sink_queue *q);
+
+/* Take a parcel out that is settled: by an acknowledgement of its source up to `seq`; or,
+ * where there are none, by being written. NULL: there is none (left). */
+struct sink_parcel *sink_queue_take_settled(struct sink_queue *q, struct str source, int64_t seq);
+struct sink_parcel *sink_queue_take_written(struct sink_queue *q);
+
+/* Note that a line was refused. 1; 0: it is nobody's, or that was known; -1: no memory. */
+int sink_queue_reject(struct sink_queue *q, struct str source, int64_t seq, struct str reason);
+
+#endif
