@@ -1,0 +1,502 @@
+#include "sink.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/un.h>
+#include <syslog.h>
+#include <time.h>
+
+#include "sink_answers.h"
+#include "sink_link.h"
+#include "sink_queue.h"
+
+#define PIECES 4   /* reads in a row: answers must not hold up the event loop */
+
+struct sink {
+	struct sink_settings settings;      /* its command and path are ours */
+	struct sink_link *link;
+	struct sink_answers *answers;
+	struct sink_queue queue;
+	struct sink_stats stats;            /* but for what is unsettled */
+	enum { SINK_NEW, SINK_DOWN, SINK_UP, SINK_ENDING } state;
+	bool over;                          /* UP, ENDING: it takes or says no more */
+	int error;                          /* of the send that failed */
+	bool missed;                        /* it was said to be gone, and not yet to be back */
+	bool odd;                           /* it was said that its answers are */
+	double delay, pause;                /* the next before jitter; the last */
+	unsigned short random[3];
+};
+
+/* ---- life ---- */
+
+static int
+copy_command(struct sink_settings *s, char *const *command)
+{
+	size_t n = 0;
+	char **copy;
+
+	while (command[n] != NULL)
+		n++;
+	if ((copy = calloc(n + 1, sizeof(*copy))) == NULL)
+		return -1;
+	s->command = copy;
+	for (size_t i = 0; i < n; i++)
+		if ((copy[i] = strdup(command[i])) == NULL)
+			return -1;
+	return 0;
+}
+
+static int
+copy_settings(struct sink_settings *to, const struct sink_settings *from, struct error *e)
+{
+	*to = *from;
+	to->command = NULL;
+	to->path = NULL;
+	if (from->command != NULL && copy_command(to, from->command) == -1)
+		return error_memory(e);
+	if (from->path != NULL && (to->path = strdup(from->path)) == NULL)
+		return error_memory(e);
+	return 0;
+}
+
+static void
+free_settings(struct sink_settings *s)
+{
+	if (s->command != NULL)
+		for (char *const *arg = s->command; *arg != NULL; arg++)
+			free(*arg);
+	free((char **)s->command);
+	free((char *)s->path);
+}
+
+/* Free what is not parcels. */
+static void
+take_down(struct sink *s)
+{
+	sink_link_free(&s->link);
+	sink_answers_free(&s->answers);
+	sink_queue_free(&s->queue);
+	free_settings(&s->settings);
+	free(s);
+}
+
+struct sink *
+sink_new(const struct sink_settings *settings, struct error *e)
+{
+	struct sockaddr_un address;
+	struct sink *s;
+
+	if (settings->path != NULL && strlen(settings->path) >= sizeof(address.sun_path)) {
+		error_set(e, ERROR_USAGE, "%s: too long for the path of a socket", settings->path);
+		return NULL;
+	}
+	if ((s = calloc(1, sizeof(*s))) == NULL) {
+		error_memory(e);
+		return NULL;
+	}
+	s->delay = settings->retry_min;
+	if (copy_settings(&s->settings, settings, e) == -1 ||
+	    (s->answers = sink_answers_new(e)) == NULL ||
+	    (s->link = sink_link_new(&s->settings, e)) == NULL)
+		goto fail;
+	if (getrandom(&s->queue.sources.seed, sizeof(s->queue.sources.seed), 0) == -1 ||
+	    getrandom(s->random, sizeof(s->random), 0) == -1) {
+		error_errno(e, errno, "random numbers");
+		goto fail;
+	}
+	sink_link_alarm(s->link, 0);   /* for the first sink_work() */
+	return s;
+fail:
+	take_down(s);
+	return NULL;
+}
+
+/* Seconds; a few milliseconds do not matter. */
+static double
+ticks(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static bool
+is_plain(const struct sink *s)
+{
+	return s->settings.command == NULL && s->settings.path == NULL;
+}
+
+__attribute__((format(printf, 3, 4)))
+static void
+say(struct sink *s, int priority, const char *fmt, ...)
+{
+	char text[600];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	s->settings.say(s->settings.arg, priority, text);
+}
+
+/* ---- parcels ---- */
+
+struct sink_parcel *
+sink_parcel(struct sink *s, struct str source, struct error *e)
+{
+	return sink_queue_new_parcel(&s->queue, source, e);
+}
+
+void
+sink_parcel_free(struct sink *s, struct sink_parcel **p)
+{
+	sink_queue_free_parcel(&s->queue, p);
+}
+
+void
+sink_offer(struct sink *s, struct sink_parcel *p)
+{
+	p->offered = ticks();
+	sink_queue_add(&s->queue, p);
+}
+
+static void
+settle(struct sink *s, struct sink_parcel *p)
+{
+	s->stats.lines += p->count;
+	s->stats.bytes += p->lines.len;
+	s->settings.settled(s->settings.arg, p);
+	sink_queue_free_parcel(&s->queue, &p);
+}
+
+/* ---- sending ---- */
+
+static void
+flush(struct sink *s)
+{
+	struct iovec iov[IOV_MAX];
+	ssize_t n;
+
+	while (sink_up(s) && s->queue.unsent != NULL && !sink_link_blocked(s->link)) {
+		n = sink_link_send(s->link, iov, sink_queue_gather(&s->queue, iov, IOV_MAX));
+		if (n == -1) {
+			s->over = true;
+			s->error = errno;
+		} else {
+			sink_queue_advance(&s->queue, (size_t)n);
+		}
+	}
+}
+
+/* Is there something that only sink_work() may do, and no event will tell? */
+static bool
+is_due(const struct sink *s)
+{
+	const struct sink_parcel *p = s->queue.first;
+
+	return s->over || (is_plain(s) && p != NULL && p->sent);
+}
+
+void
+sink_flush(struct sink *s)
+{
+	bool due = is_due(s);
+
+	flush(s);
+	if (!due && is_due(s))
+		sink_link_alarm(s->link, 0);
+}
+
+/* ---- answers ---- */
+
+static void
+say_back(struct sink *s)
+{
+	if (s->missed)
+		say(s, LOG_NOTICE, "%s: is back", sink_link_name(s->link));
+	s->missed = false;
+}
+
+static void
+acknowledge(struct sink *s, const struct ndjson_answer *a)
+{
+	struct sink_parcel *p;
+
+	s->delay = s->settings.retry_min;
+	say_back(s);
+	while ((p = sink_queue_take_settled(&s->queue, a->source, a->seq)) != NULL)
+		settle(s, p);
+}
+
+static int
+reject(struct sink *s, const struct ndjson_answer *a, struct error *e)
+{
+	int r = sink_queue_reject(&s->queue, a->source, a->seq, a->reason);
+
+	if (r == -1)
+		return error_memory(e);
+	s->stats.rejected += (uint64_t)r;
+	return 0;
+}
+
+/* What was read whole. Memory that ran out here must not look like a line that was
+ * never answered, or like one that was not refused. */
+static int
+take_whole(struct sink *s, struct error *e)
+{
+	struct ndjson_answer a;
+	struct error why;
+	int r;
+
+	while ((r = sink_answers_next(s->answers, &a, &why)) != 0) {
+		if (r == 1 && a.type == NDJSON_ACK) {
+			acknowledge(s, &a);
+		} else if (r == 1) {
+			if (reject(s, &a, e) == -1)
+				return -1;
+		} else if (why.kind == ERROR_MEMORY) {
+			*e = why;
+			return -1;
+		} else if (!s->odd) {
+			/* Not why: that might quote what a record says. */
+			say(s, LOG_WARNING, "%s: says what is no answer; that is skipped",
+			    sink_link_name(s->link));
+			s->odd = true;
+		}
+	}
+	return 0;
+}
+
+static int
+take_answers(struct sink *s, struct error *e)
+{
+	ssize_t n = 1;
+	size_t room;
+	char *data;
+
+	for (int i = 0; i < PIECES && n > 0; i++) {
+		data = sink_answers_room(s->answers, &room);
+		n = sink_link_read(s->link, data, room);
+		if (n > 0) {
+			sink_answers_add(s->answers, (size_t)n);
+			if (take_whole(s, e) == -1)
+				return -1;
+		}
+	}
+	if (n == -1)
+		s->over = true;
+	return 0;
+}
+
+/* ---- start, end, and start again ---- */
+
+/* It is gone, or did not come. Everything unsettled has to be sent again. */
+static void
+retry(struct sink *s, const char *why)
+{
+	if (!s->missed)
+		say(s, LOG_WARNING, "%s; trying again", why);
+	s->missed = true;
+	s->state = SINK_DOWN;
+	s->over = false;
+	s->stats.resent += sink_queue_rewind(&s->queue);
+	s->pause = s->delay * (1 + erand48(s->random)) / 2;
+	s->delay = fmin(s->delay * 2, s->settings.retry_max);
+	sink_link_alarm(s->link, s->pause);
+}
+
+/* Start it. One that was missed is back when it has acknowledged something, or held
+ * as long as the pause before it: it may be about to end at once, again and again. */
+static int
+start(struct sink *s, struct error *e)
+{
+	struct error why;
+
+	if (sink_link_open(s->link, &why) == -1) {
+		if (s->state == SINK_NEW && s->settings.path == NULL) {
+			*e = why;
+			return -1;
+		}
+		retry(s, why.text);
+		return 0;
+	}
+	sink_answers_reset(s->answers);
+	s->state = SINK_UP;
+	s->odd = false;
+	s->stats.starts++;
+	if (s->missed)
+		sink_link_alarm(s->link, s->pause);
+	return 0;
+}
+
+/* It takes or says no more. A child has yet to end, and is helped if it does not. */
+static void
+end(struct sink *s)
+{
+	char why[128];
+
+	if (sink_link_runs(s->link)) {
+		sink_link_shut(s->link);
+		sink_link_alarm(s->link, s->settings.retry_max);
+		s->state = SINK_ENDING;
+		return;
+	}
+	sink_link_close(s->link);
+	snprintf(why, sizeof(why), "%s: the connection has ended", sink_link_name(s->link));
+	retry(s, why);
+}
+
+static void
+bury(struct sink *s)
+{
+	char how[128];
+
+	sink_link_reap(s->link, how, sizeof(how));
+	sink_link_close(s->link);
+	retry(s, how);
+}
+
+static int
+act_on_alarm(struct sink *s, struct error *e)
+{
+	switch (s->state) {
+	case SINK_NEW:
+	case SINK_DOWN:
+		return start(s, e);
+	case SINK_UP:
+		say_back(s);
+		break;
+	case SINK_ENDING:
+		sink_link_kill(s->link);
+		break;
+	}
+	return 0;
+}
+
+/* What was written is settled, even if nothing more can be. */
+static int
+work_plain(struct sink *s, unsigned events, struct error *e)
+{
+	struct sink_parcel *p;
+
+	if (s->state == SINK_NEW && start(s, e) == -1)
+		return -1;
+	flush(s);
+	while ((p = sink_queue_take_written(&s->queue)) != NULL)
+		settle(s, p);
+	if (events & LINK_SHUT || s->error == EPIPE)
+		return error_set(e, ERROR_GONE, "%s: nobody reads it", sink_link_name(s->link));
+	return s->error == 0 ? 0 : error_errno(e, s->error, "%s", sink_link_name(s->link));
+}
+
+int
+sink_work(struct sink *s, struct error *e)
+{
+	unsigned events = sink_link_events(s->link);
+
+	if (is_plain(s))
+		return work_plain(s, events, e);
+	/* Whatever else has happened: what it has said before that counts. */
+	if ((events & ~(unsigned)LINK_ALARM || s->over) && take_answers(s, e) == -1)
+		return -1;
+	if (events & LINK_SHUT)
+		s->over = true;
+	if (events & LINK_EXIT)
+		bury(s);
+	else if (s->over && s->state == SINK_UP)
+		end(s);
+	else if ((events & LINK_ALARM || s->state == SINK_NEW) && act_on_alarm(s, e) == -1)
+		return -1;
+	sink_flush(s);
+	return 0;
+}
+
+int
+sink_fd(const struct sink *s)
+{
+	return sink_link_fd(s->link);
+}
+
+/* ---- the end ---- */
+
+static void
+settled_late(void *arg, struct sink_parcel *p)
+{
+	(void)arg;
+	(void)p;
+}
+
+/* Have a child end; what it says on its way out still counts. */
+static void
+dismiss(struct sink *s, double patience)
+{
+	unsigned events = 0;
+	char how[128];
+	struct error e;
+
+	s->settings.settled = settled_late;
+	s->missed = false;
+	s->odd = true;   /* there is nothing more to say */
+	sink_link_shut(s->link);
+	sink_link_alarm(s->link, patience);
+	while (!(events & (LINK_EXIT | LINK_ALARM))) {
+		sink_link_wait(s->link);
+		events = sink_link_events(s->link);
+		if (take_answers(s, &e) == -1)
+			break;
+	}
+	if (events & LINK_EXIT)
+		sink_link_reap(s->link, how, sizeof(how));
+}
+
+uint64_t
+sink_free(struct sink **sp, double patience)
+{
+	struct sink *s = *sp;
+	struct sink_parcel *p;
+	uint64_t lines = 0;
+
+	if (s == NULL)
+		return 0;
+	if (sink_link_runs(s->link))
+		dismiss(s, patience);
+	while ((p = s->queue.first) != NULL) {
+		s->queue.first = p->next;
+		lines += p->count;
+		sink_queue_free_parcel(&s->queue, &p);
+	}
+	take_down(s);
+	*sp = NULL;
+	return lines;
+}
+
+/* ---- figures ---- */
+
+bool
+sink_full(const struct sink *s)
+{
+	return s->queue.bytes >= s->settings.room;
+}
+
+bool
+sink_up(const struct sink *s)
+{
+	return s->state == SINK_UP && !s->over;
+}
+
+void
+sink_stats(const struct sink *s, struct sink_stats *out)
+{
+	const struct sink_parcel *oldest = s->queue.first;
+
+	*out = s->stats;
+	out->unsettled_bytes = s->queue.bytes;
+	out->unsettled_parcels = s->queue.parcels;
+	out->lag = oldest == NULL ? 0 : ticks() - oldest->offered;
+}
