@@ -17,6 +17,7 @@ query_all(void)
 		.order = QUERY_BY_TIME,
 		.limit = SIZE_MAX,
 		.upto = INT64_MAX,
+		.work = SIZE_MAX,
 	};
 }
 

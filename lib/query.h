@@ -49,6 +49,8 @@ struct query {
 	                                * number; INT64_MAX: all) */
 	const struct cursor *after;    /* go on behind this one (before it, with
 	                                * reverse); NULL: from the beginning */
+	size_t work;                   /* pause after looking at about so many rows,
+	                                * matching or not; SIZE_MAX: never */
 };
 
 /* Every record of every kind, oldest first. */

@@ -69,8 +69,10 @@ struct answer;
  * from its cursor on.) Caller owns it and closes it with answer_close(), before the store. */
 struct answer *store_ask(struct store *s, const struct query *q, struct error *e);
 
-/* The next record: 1, or 0 at the end, or -1. The record's strings are good
- * until the next call. ERROR_GONE: the store was removed or replaced meanwhile. */
+/* The next record: 1, or 0 at the end, or -1; or 2 where the query has it pause:
+ * answer_cursor() is how far it has looked, and to be asked again from. The record's
+ * strings are good until the next call. ERROR_GONE: the store was removed or
+ * replaced meanwhile. */
 int answer_next(struct answer *a, struct record *r, struct error *e);
 
 /* The position of the record that answer_next() gave last (of the query's own

@@ -50,8 +50,10 @@ struct walk {
 	struct filter f;
 	struct merge m;            /* holds `upto`, and how far we have come, for both orders */
 	bool planned, finished;
+	bool moved;                /* `m.resume` is further on than where we were asked to begin */
 	struct rows rows[RECORD_KINDS];
-	uint64_t taken;            /* records in whole slices so far */
+	uint64_t taken;            /* records in whole slices so far, */
+	uint64_t work;             /* and rows looked at for them */
 	struct slice *slice;       /* the one being filled */
 
 	struct slice slices[2];
@@ -169,7 +171,7 @@ fill_by_time(struct walk *w, struct error *e)
 		    merge_advance(&w->m, e) == -1)
 			return -1;
 		w->m.resume = k;
-		w->m.resumed = true;
+		w->m.resumed = w->moved = true;
 	}
 	w->finished = rc == 0;
 	return rc == -1 ? -1 : 0;
@@ -221,7 +223,7 @@ fill_by_arrival(struct walk *w, struct error *e)
 		if (take_row(w, next, e) == -1)
 			return -1;
 		w->m.resume = (struct key){ .arrival = sign * (from - sign) };
-		w->m.resumed = true;
+		w->m.resumed = w->moved = true;
 	}
 	return 0;
 }
@@ -281,7 +283,7 @@ static int
 read_slice(struct walk *w, struct error *e)
 {
 	struct key resume = w->m.resume;
-	bool resumed = w->m.resumed;
+	bool resumed = w->m.resumed, moved = w->moved;
 	int rc;
 
 	w->m.work = 0;
@@ -303,10 +305,12 @@ read_slice(struct walk *w, struct error *e)
 		w->slice->count = 0;
 		w->m.resume = resume;
 		w->m.resumed = resumed;
+		w->moved = moved;
 		w->planned = w->finished = false;
 		return 0;
 	}
 	w->taken += w->slice->count;
+	w->work += w->m.work;
 	w->finished = w->finished || w->taken >= w->q->limit;
 	settle_strings(w->slice);
 	return rc;
@@ -416,7 +420,7 @@ show_next(struct walk *w, struct error *e)
 	if (w->ahead == NULL) {
 		if (read_slice(w, e) == -1)
 			return -1;
-		if (w->slice_count > SLICES_ALONE && !w->finished)
+		if (w->slice_count > SLICES_ALONE && !w->finished && w->q->work == SIZE_MAX)
 			start_ahead(w);
 	} else if (turn_to_caller(w->ahead, e) == -1) {
 		return -1;
@@ -459,6 +463,16 @@ sqlite_ask(void *impl, const struct query *q, struct error *e)
 	return w;
 }
 
+/* Enough for now: our position is behind all that was looked at. */
+static int
+pause_walk(struct walk *w)
+{
+	struct entry en = merge_entry(&w->m, &w->m.resume);
+
+	w->at = (struct cursor){ en.time, en.arrival, (uint64_t)w->s->id };
+	return 2;
+}
+
 int
 sqlite_next(void *answer, struct record *r, struct error *e)
 {
@@ -467,6 +481,8 @@ sqlite_next(void *answer, struct record *r, struct error *e)
 	while (w->shown == NULL || w->shown_at == w->shown->count) {
 		if (w->ended)
 			return 0;
+		if (w->work >= w->q->work && w->moved)
+			return pause_walk(w);
 		if (w->q->limit == 0)
 			w->ended = true;
 		else if (show_next(w, e) == -1)

@@ -187,11 +187,33 @@ show_query(const struct query *q)
 	    q->after != NULL ? (long long)q->after->arrival : 0);
 }
 
+/* Where an answer pauses it is asked for again from there on. */
+static int
+next(struct store *s, struct answer **a, struct query *q, struct cursor *at, struct record *r,
+    struct error *e)
+{
+	int rc = answer_next(*a, r, e);
+
+	while (rc == 2) {
+		answer_cursor(*a, at);
+		answer_close(a);
+		q->after = at;
+		if ((*a = store_ask(s, q, e)) == NULL)
+			return -1;
+		rc = answer_next(*a, r, e);
+	}
+	if (rc == 1 && q->limit != SIZE_MAX)
+		q->limit--;
+	return rc;
+}
+
 /* Ask, and compare; at record `stop` remember the cursor. */
 static bool
-agree(struct store *s, const struct model *m, const struct query *q, const size_t *want, size_t n,
-    size_t stop, struct cursor *cursor)
+agree(struct store *s, const struct model *m, const struct query *question, const size_t *want,
+    size_t n, size_t stop, struct cursor *cursor)
 {
+	struct query asked = *question, *q = &asked;
+	struct cursor at;
 	struct error e = { 0 };
 	struct answer *a = store_ask(s, q, &e);
 	struct record r;
@@ -202,7 +224,7 @@ agree(struct store *s, const struct model *m, const struct query *q, const size_
 		printf("# %s\n", e.text);
 		return false;
 	}
-	while ((rc = answer_next(a, &r, &e)) == 1) {
+	while ((rc = next(s, &a, q, &at, &r, &e)) == 1) {
 		if (i >= n || !same(&r, &m->records[want[i]])) {
 			printf("# record %zu of %zu: got time %.17g \"%.*s\"\n", i, n, r.time,
 			    STR_ARGS(r.message));
@@ -253,6 +275,9 @@ make_query(struct model *m, struct str *names, const struct match *match)
 		q.limit = roll(m, 300);
 	if (roll(m, 6) == 0)
 		q.match = match;
+	/* (The newest so many, oldest first, are not found piece by piece.) */
+	if (roll(m, 3) == 0 && (q.limit == SIZE_MAX || q.reverse))
+		q.work = 200 + roll(m, 10000);
 	return q;
 }
 
@@ -276,6 +301,8 @@ ask_both(struct store *s, struct model *m, size_t *want, const struct match *mat
 	for (size_t i = 0; i < n; i++)   /* behind which record is that? */
 		if ((size_t)cursor.arrival == want[i] + 1)
 			stop = i + 1;
+	if (roll(m, 2) == 0)
+		q.limit = 1 + roll(m, 200);
 	n = model_ask(m, &q, stop, want);
 	q.after = &cursor;
 	return agree(s, m, &q, want, n, 0, NULL);
