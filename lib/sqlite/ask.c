@@ -20,6 +20,7 @@ enum {
 	SLICE_ROWS = 4096,         /* and at most */
 	SLICE_BYTES = 1 << 20,     /* of text */
 	ROW_WORK = 16,             /* rows read, matching or not, for each that it could hold */
+	LONG_TEXT = 1024,          /* bytes that are as much work as a row */
 	STEP_OVER = 4,             /* rows cheaper to step over than to seek */
 	SLICES_ALONE = 6,          /* an answer of more slices than this reads ahead */
 };
@@ -129,6 +130,7 @@ take(struct walk *w, enum record_kind kind, const struct entry *en, struct str m
 	struct record *r = &row->record;
 	struct str watchdog, sender;
 
+	w->m.work += message.len / LONG_TEXT;
 	if (w->f.match != NULL && !match_test(w->f.match, message))
 		return 0;
 	r->kind = kind;
@@ -452,7 +454,8 @@ sqlite_ask(void *impl, const struct query *q, struct error *e)
 	w->s = s;
 	w->q = q;
 	w->slice = &w->slices[0];
-	w->m = (struct merge){ .s = s, .f = &w->f, .back = q->reverse, .upto = -1 };
+	w->m = (struct merge){ .s = s, .f = &w->f, .back = q->reverse, .upto = -1,
+	    .wanted = q->match == NULL ? q->limit : SIZE_MAX };
 	w->at = (struct cursor){ -INFINITY, 0, (uint64_t)s->id };
 	if (q->after != NULL && q->after->store != 0) {
 		w->at = *q->after;

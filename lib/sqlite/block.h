@@ -16,6 +16,7 @@
 #ifndef MONITOR_SQLITE_BLOCK_H
 #define MONITOR_SQLITE_BLOCK_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -59,14 +60,17 @@ bool block_watchdog(struct str watchdogs, size_t i, uint32_t *id, size_t *count)
 static inline void
 block_entry(const char *p, int64_t first, struct entry *out)
 {
-	const unsigned char *u = (const unsigned char *)p;
-	uint64_t bits = 0;
+	uint16_t place;
+	uint32_t sender;
+	uint64_t bits;
 
-	out->arrival = first + (u[0] | u[1] << 8);
-	out->level = (int8_t)u[2];
-	out->sender = u[3] | (uint32_t)u[4] << 8 | (uint32_t)u[5] << 16 | (uint32_t)u[6] << 24;
-	for (int i = 7; i >= 0; i--)
-		bits = bits << 8 | u[7 + i];
+	memcpy(&place, p, sizeof(place));
+	memcpy(&sender, p + 3, sizeof(sender));
+	memcpy(&bits, p + 7, sizeof(bits));
+	bits = le64toh(bits);
+	out->arrival = first + le16toh(place);
+	out->level = (int8_t)p[2];
+	out->sender = le32toh(sender);
 	memcpy(&out->time, &bits, sizeof(bits));
 }
 

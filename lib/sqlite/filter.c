@@ -49,6 +49,7 @@ filter_init(struct filter *f, struct sqlite *s, const struct query *q, struct er
 		.until = q->until,
 		.kinds = q->kinds,
 		.match = q->match,
+		.back = q->reverse,
 	};
 	if (q->watchdog_count > 0 && resolve(s, SQL_WATCHDOG_ID, q->watchdogs, q->watchdog_count,
 	    &f->watchdogs, &f->watchdog_count, e) == -1)
@@ -96,8 +97,8 @@ read_slice(const struct reading *r, uint32_t watchdog, const char *p, size_t cou
 {
 	struct entry en = { .watchdog = watchdog };
 
-	for (size_t i = 0; i < count; i++, p += BLOCK_ENTRY) {
-		block_entry(p, r->first, &en);
+	for (size_t i = 0; i < count; i++) {
+		block_entry(p + (r->f->back ? count - 1 - i : i) * BLOCK_ENTRY, r->first, &en);
 		if (en.time >= r->f->since && en.time < r->f->until &&
 		    en.level >= r->f->level_min && en.level <= r->f->level_max &&
 		    (r->f->senders == NULL ||

@@ -23,11 +23,12 @@ struct source {
 	bool began;           /* if it gave any */
 };
 
-/* A block as the plan knows it, in the walk's direction. */
+/* A block or tail as the plan knows it, in the walk's direction. */
 struct span {
 	double near, far;
 	int64_t first;
 	enum record_kind kind;
+	enum source_type type;
 };
 
 /* ---- sources -------------------------------------------------------------- */
@@ -58,10 +59,55 @@ gather(struct merge *m, struct key k)
 	return 0;
 }
 
+/* The next keys of a source: those between two others. Once there are two windows of
+ * them, the first window's end is their end: what is behind it is not needed now. The
+ * filter is narrowed to their times, so that most of the others are passed over at once. */
 struct gathering {
 	struct merge *m;
-	const struct source *src;
+	struct filter f;
+	struct key from, end;
+	bool cut;             /* something was behind the end */
 };
+
+/* Leave out of the times of a filter those before a key (behind it, going back). */
+static void
+narrow(struct filter *f, bool back, struct key from)
+{
+	if (back)
+		f->until = fmin(f->until, nextafter(-from.time, INFINITY));
+	else
+		f->since = fmax(f->since, from.time);
+}
+
+static struct gathering
+begin_gathering(struct merge *m, const struct source *src)
+{
+	struct gathering g = { m, *m->f, { .time = -INFINITY, .arrival = INT64_MIN },
+	    { .time = INFINITY }, false };
+
+	if (src->began)
+		g.from = src->last;
+	if (m->resumed && key_before(g.from, m->resume))
+		g.from = m->resume;
+	narrow(&g.f, m->back, g.from);
+	m->gathered = 0;
+	return g;
+}
+
+static void
+cut(struct gathering *g)
+{
+	struct merge *m = g->m;
+
+	keys_sort(m->gather, m->spare, m->gathered);
+	m->gathered = m->window;
+	g->end = m->gather[m->gathered - 1];
+	g->cut = true;
+	if (m->back)
+		g->f.since = fmax(g->f.since, -g->end.time);
+	else
+		g->f.until = fmin(g->f.until, nextafter(g->end.time, INFINITY));
+}
 
 static int
 gather_entry(void *arg, const struct entry *en)
@@ -70,44 +116,29 @@ gather_entry(void *arg, const struct entry *en)
 	struct merge *m = g->m;
 	struct key k = merge_key(m, en);
 
-	if (en->arrival > m->upto || (g->src->began && !key_before(g->src->last, k)) ||
-	    (m->resumed && !key_before(m->resume, k)))
+	if (en->arrival > m->upto || !key_before(g->from, k) || !key_before(k, g->end))
 		return 0;
+	if (m->gathered == 2 * m->window)
+		cut(g);
 	return gather(m, k);
 }
 
 static int
-gather_tail(struct merge *m, struct source *src, struct error *e)
+gather_tail(struct gathering *g, const struct source *src, struct error *e)
 {
-	struct stmt *st = sqlite_sql(m->s, SQL_OF(SQL_UNSEALED_LOG, src->kind), e);
-	struct gathering g = { m, src };
-	int rc;
+	struct merge *m = g->m;
+	const struct unsealed *t = sqlite_unsealed(m->s, src->kind, m->sealed[src->kind],
+	    m->upto, e);
 
-	if (st == NULL)
+	if (t == NULL)
 		return -1;
-	stmt_bind_int(st, 1, m->sealed[src->kind]);
-	stmt_bind_int(st, 2, m->upto);
-	stmt_bind_double(st, 3, m->f->since);
-	stmt_bind_double(st, 4, m->f->until);
-	if (m->f->watchdog_count == 1)   /* the usual question; else the filter sees to it */
-		stmt_bind_int(st, 5, m->f->watchdogs[0]);
-	else
-		stmt_bind_null(st, 5);
-	while ((rc = stmt_step(st, e)) == 1) {
-		struct entry en = {
-			.arrival = stmt_int(st, 0),
-			.watchdog = (uint32_t)stmt_int(st, 1),
-			.time = stmt_double(st, 2),
-			.level = stmt_int(st, 3),
-			.sender = (uint32_t)stmt_int(st, 4),
-		};
-		if (filter_entry(m->f, &en) && gather_entry(&g, &en) == -1)
-			rc = error_memory(e);
-		if (rc == -1)
-			break;
+	for (size_t i = 0; i < t->count; i++) {
+		const struct entry *en = &t->entries[m->back ? t->count - 1 - i : i];
+
+		if (filter_entry(&g->f, en) && gather_entry(g, en) == -1)
+			return error_memory(e);
 	}
-	stmt_reset(st);
-	return rc;
+	return 0;
 }
 
 /* The next strays behind the last one: as many as it takes to find some that
@@ -156,19 +187,18 @@ gather_strays(struct merge *m, struct source *src, struct error *e)
 static int
 refill(struct merge *m, struct source *src, struct error *e)
 {
-	struct gathering g = { m, src };
+	struct gathering g = begin_gathering(m, src);
 	size_t window = m->window;
 	int rc;
 
-	m->gathered = 0;
 	src->more = false;
 	switch (src->type) {
 	case BLOCK:
-		rc = filter_block(m->s, src->first, m->f, &m->scratch, gather_entry, &g, e);
+		rc = filter_block(m->s, src->first, &g.f, &m->scratch, gather_entry, &g, e);
 		m->work += BLOCK_WORK;
 		break;
 	case TAIL:
-		rc = gather_tail(m, src, e);
+		rc = gather_tail(&g, src, e);
 		break;
 	default:
 		rc = gather_strays(m, src, e);
@@ -178,9 +208,8 @@ refill(struct merge *m, struct source *src, struct error *e)
 	if (rc == -1)
 		return -1;
 	keys_sort(m->gather, m->spare, m->gathered);
-	if (src->type == BLOCK)
-		src->more = m->gathered > window;
-	src->n = m->gathered < window || src->type == TAIL ? m->gathered : window;
+	src->more = src->more || g.cut || m->gathered > window;
+	src->n = m->gathered < window ? m->gathered : window;
 	src->at = 0;
 	if (src->n > src->cap) {
 		free(src->keys);
@@ -304,8 +333,10 @@ depth(const struct merge *m, size_t *deepest, struct error *e)
 }
 
 static int
-add_span(struct merge *m, const struct span *span)
+add_span(struct merge *m, struct span span, double tmin, double tmax)
 {
+	span.near = m->back ? -tmax : tmin;
+	span.far = m->back ? -tmin : tmax;
 	if (m->span_count == m->span_cap) {
 		size_t cap = m->span_cap > 0 ? m->span_cap * 2 : 64;
 		struct span *spans = realloc(m->spans, cap * sizeof(*spans));
@@ -314,42 +345,45 @@ add_span(struct merge *m, const struct span *span)
 		m->spans = spans;
 		m->span_cap = cap;
 	}
-	m->spans[m->span_count++] = *span;
+	m->spans[m->span_count++] = span;
 	return 0;
 }
 
 static int
-list_blocks(struct merge *m, enum record_kind kind, struct error *e)
+list_blocks(struct merge *m, enum record_kind kind, const struct filter *f, struct error *e)
 {
 	struct stmt *st = sqlite_sql(m->s, SQL_BLOCKS, e);
-	double since = m->f->since, until = m->f->until;
 	int rc;
 
 	if (st == NULL)
 		return -1;
-	if (m->resumed && !m->back)
-		since = fmax(since, m->resume.time);
-	if (m->resumed && m->back)
-		until = fmin(until, nextafter(-m->resume.time, INFINITY));
 	stmt_bind_int(st, 1, kind);
-	stmt_bind_double(st, 2, since);
-	stmt_bind_double(st, 3, until);
+	stmt_bind_double(st, 2, f->since);
+	stmt_bind_double(st, 3, f->until);
 	stmt_bind_int(st, 4, m->upto < m->sealed[kind] ? m->upto : m->sealed[kind]);
 	while ((rc = stmt_step(st, e)) == 1) {
-		double tmin = stmt_double(st, 1), tmax = stmt_double(st, 2);
-		struct span span = {
-			.near = m->back ? -tmax : tmin,
-			.far = m->back ? -tmin : tmax,
-			.first = stmt_int(st, 0),
-			.kind = kind,
-		};
-		if (add_span(m, &span) == -1) {
+		struct span span = { .type = BLOCK, .kind = kind, .first = stmt_int(st, 0) };
+
+		if (add_span(m, span, stmt_double(st, 1), stmt_double(st, 2)) == -1) {
 			stmt_reset(st);
 			return error_memory(e);
 		}
 	}
 	stmt_reset(st);
 	return rc;
+}
+
+static int
+list_tail(struct merge *m, enum record_kind kind, const struct filter *f, struct error *e)
+{
+	const struct unsealed *t = sqlite_unsealed(m->s, kind, m->sealed[kind], m->upto, e);
+	struct span span = { .type = TAIL, .kind = kind };
+
+	if (t == NULL)
+		return -1;
+	if (t->tmax >= f->since && t->tmin < f->until && add_span(m, span, t->tmin, t->tmax) == -1)
+		return error_memory(e);
+	return 0;
 }
 
 void
@@ -374,22 +408,26 @@ merge_free(struct merge *m)
 int
 merge_plan(struct merge *m, struct error *e)
 {
+	struct filter f = *m->f;
 	size_t deepest;
 
 	merge_reset(m);
+	if (m->resumed)
+		narrow(&f, m->back, m->resume);
 	for (int k = 0; k < RECORD_KINDS; k++)
 		if ((m->f->kinds & RECORD_KIND_BIT(k)) != 0 &&
 		    (sqlite_sealed(m->s, k, &m->sealed[k], e) == -1 ||
-		    list_blocks(m, k, e) == -1))
+		    list_blocks(m, k, &f, e) == -1 || list_tail(m, k, &f, e) == -1))
 			return -1;
 	if (m->span_count > 0)
 		qsort(m->spans, m->span_count, sizeof(*m->spans), compare_near);
 	if (depth(m, &deepest, e) == -1)
 		return -1;
-	m->window = KEYS / deepest > KEYS_LEAST ? KEYS / deepest : KEYS_LEAST;
+	m->window = KEYS / deepest < m->wanted ? KEYS / deepest : m->wanted;
+	m->window = m->window > KEYS_LEAST ? m->window : KEYS_LEAST;
 	for (int k = 0; k < RECORD_KINDS; k++)
 		if ((m->f->kinds & RECORD_KIND_BIT(k)) != 0 &&
-		    (open_source(m, TAIL, k, 0, e) == -1 || open_source(m, STRAYS, k, 0, e) == -1))
+		    open_source(m, STRAYS, k, 0, e) == -1)
 			return -1;
 	return 0;
 }
@@ -402,7 +440,7 @@ merge_peek(struct merge *m, struct key *k, enum record_kind *kind, struct error 
 	while (m->next_span < m->span_count && (m->heap_count == 0 ||
 	    m->spans[m->next_span].near <= next_key(m->heap[0]).time)) {
 		const struct span *span = &m->spans[m->next_span++];
-		if (open_source(m, BLOCK, span->kind, span->first, e) == -1)
+		if (open_source(m, span->type, span->kind, span->first, e) == -1)
 			return -1;
 	}
 	if (m->heap_count == 0)

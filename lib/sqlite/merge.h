@@ -6,7 +6,7 @@
  * strays and the unsealed tail of each kind. A heap of the open sources gives
  * their keys in order. A block is opened only when the walk comes to its time
  * range, so that what is held in memory are the blocks that overlap in time,
- * and of each of them, if they are many, only the next few keys.
+ * and of each of them, if they are many or few keys are wanted, only the next few.
  *
  * All of it is called inside a slice (sqlite_begin), and stays good from slice
  * to slice: rows that are purged in between are simply not found any more, and
@@ -28,20 +28,21 @@ struct merge {
 	int64_t upto;              /* what arrived behind it does not count */
 	bool resumed;              /* only what comes behind `resume` */
 	struct key resume;
+	size_t wanted;             /* keys that will be taken, at most */
 	int64_t sealed[RECORD_KINDS];   /* behind it is the tail */
 	size_t work;               /* grows with what is read, about one a row */
 
-	struct span *spans;        /* blocks still to open, nearest first */
+	struct span *spans;        /* blocks and tails still to open, nearest first */
 	size_t span_count, next_span, span_cap;
 	struct source **heap;      /* open sources, by their next key */
 	size_t heap_count, heap_cap;
-	size_t window;             /* keys a block may hold in memory */
+	size_t window;             /* keys a source may hold in memory */
 	struct key *gather, *spare;
 	size_t gathered, gather_cap;
 	struct buf scratch;
 };
 
-/* See what there is. The first members, up to `resume`, are set by the caller. */
+/* See what there is. The first members, up to `wanted`, are set by the caller. */
 int merge_plan(struct merge *m, struct error *e);
 
 /* The next key without taking it, and its kind: 1, or 0 at the end, or -1. */

@@ -63,6 +63,7 @@ disconnect(struct sqlite *s)
 {
 	for (size_t i = 0; i < SQL_COUNT; i++)
 		stmt_free(&s->stmts[i]);
+	sqlite_unsealed_free(s);   /* what was read without locks may not have been true */
 	db_close(&s->db);
 }
 

@@ -6,6 +6,7 @@
  *   add.c     taking batches; sealing blocks         checkpoint.c  keeping the WAL short
  *   ask.c     walking through matching rows          merge.c   in order of time, by indexes
  *   filter.c  a query, in numbers                    keys.c    places in an order
+ *   unsealed.c    rows that no index knows yet
  *   every.c   all that match, in no order            tally.c   counting them
  *   watch.c   waiting for news                       care.c    statistics
  *   backup.c  a copy of one moment                   verify.c  looking through everything
@@ -40,6 +41,7 @@ struct sqlite {
 	struct writer *writer;
 	struct checkpointer *checkpointer;
 	struct watch *watch;
+	struct unsealed *unsealed[RECORD_KINDS];    /* unsealed.c */
 	int turn_fd;                     /* turn.c: -1 not open */
 	int64_t names_used;              /* sweep.c: left by its last sweep */
 };
@@ -117,6 +119,7 @@ struct filter {
 	double since, until;
 	unsigned kinds;
 	const struct match *match;
+	bool back;                       /* the newest first */
 	bool nothing;                    /* asks for a name that nobody has */
 	bool all_rows;                   /* nothing but time is asked of a row */
 };
@@ -135,12 +138,24 @@ filter_entry(const struct filter *f, const struct entry *en)
 }
 
 /* The index of one sealed block, what of it the filter wants: calls `each` for
- * every entry that passes (in (watchdog, arrival) order). Reads only the slices
- * of the watchdogs asked for. `scratch` is the caller's, used again. A block
+ * every entry that passes (by watchdog, then in order of arrival, or back). Reads
+ * only the slices of the watchdogs asked for. `scratch` is the caller's, used again. A block
  * that is gone (purged) has no entries. `each` returns -1 if memory ran out. */
 int filter_block(struct sqlite *s, int64_t first, const struct filter *f,
     struct buf *scratch, int (*each)(void *arg, const struct entry *en), void *arg,
     struct error *e);
+
+/* unsealed.c: the rows behind `sealed`, up to `upto` and perhaps further. Good until the next
+ * call; NULL with an error. */
+struct unsealed {
+	int64_t sealed, epoch;     /* as of when it was read */
+	struct entry *entries;     /* in the order of arrival */
+	size_t count, cap;
+	double tmin, tmax;         /* their range of times */
+};
+const struct unsealed *sqlite_unsealed(struct sqlite *s, enum record_kind kind, int64_t sealed,
+    int64_t upto, struct error *e);
+void sqlite_unsealed_free(struct sqlite *s);
 
 /* every.c: every row that matches, as of one moment, in no order, in slices. -1
  * from a call (its error filled) ends it. A row that a purge moves between its
