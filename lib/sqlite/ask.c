@@ -466,7 +466,14 @@ sqlite_ask(void *impl, const struct query *q, struct error *e)
 	return w;
 }
 
-/* Enough for now: our position is behind all that was looked at. */
+/* Is it enough for now? (Who pauses does not read ahead, so that we may look.) */
+static bool
+enough(const struct walk *w)
+{
+	return w->q->work != SIZE_MAX && w->work >= w->q->work && w->moved;
+}
+
+/* Our position is behind all that was looked at. */
 static int
 pause_walk(struct walk *w)
 {
@@ -484,7 +491,7 @@ sqlite_next(void *answer, struct record *r, struct error *e)
 	while (w->shown == NULL || w->shown_at == w->shown->count) {
 		if (w->ended)
 			return 0;
-		if (w->work >= w->q->work && w->moved)
+		if (enough(w))
 			return pause_walk(w);
 		if (w->q->limit == 0)
 			w->ended = true;
