@@ -141,10 +141,11 @@ ends_at_end(const struct look *l)
 static int
 check_cursor(const struct look *l, const struct cursor *end, struct error *e)
 {
-	if (l->cursor.store != 0 && l->cursor.store != end->store)
+	if (l->cursor.store == 0)
+		return 0;
+	if (l->cursor.store != end->store)
 		return error_set(e, ERROR_USAGE, "the cursor is of another store");
-	if (l->cursor.store != 0 && ends_at_end(l) &&
-	    l->cursor.arrival > end->arrival)
+	if (ends_at_end(l) && l->cursor.arrival > end->arrival)
 		return error_set(e, ERROR_USAGE, "the store has not come to this cursor yet; "
 		    "was it restored from a backup?");
 	return 0;
@@ -246,6 +247,7 @@ next_of_answer(struct look *l, struct store *s, size_t bytes, struct read_result
 	struct place p = l->place;
 	struct query q = l->query;
 	size_t count;
+	bool ended;
 	int rc;
 
 	if ((!p.planned && plan_answer(l, s, &p, e) == -1) ||
@@ -265,14 +267,16 @@ next_of_answer(struct look *l, struct store *s, size_t bytes, struct read_result
 	p.left -= count;
 	if (rc == 0 && ends_at_end(l) && (q.limit > 0 || !l->has_cursor))
 		p.at = (struct cursor){ p.at.time, p.upto, p.store };
+	ended = rc == 0 || p.left == 0;
+	if (ended && end_answer(l, &p, out) == -1)
+		goto memory;
 	out->first = !p.begun;
 	out->records = count;
 	p.begun = p.begun || count > 0;
 	l->place = p;
-	if (rc != 0 && p.left > 0)
-		return count > 0 ? LOOK_MORE : no_text(out, LOOK_AGAIN);
-	if (end_answer(l, &p, out) == 0)
+	if (ended)
 		return LOOK_END;
+	return count > 0 ? LOOK_MORE : no_text(out, LOOK_AGAIN);
 memory:
 	error_memory(e);
 	return LOOK_FAILED;

@@ -7,7 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define STACK_SIZE (512 * 1024)   /* bytes; the deepest of what runs here needs a fifth of it */
+#define STACK_SIZE (512 * 1024)   /* the fetch of a key, with TLS, goes deepest */
 
 struct queue {
 	struct pool_job *first, **end;

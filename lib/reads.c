@@ -191,6 +191,8 @@ done(struct pool_job *job)
 		submit(r);
 		return;
 	}
+	if (r->came == LOOK_IDLE)   /* many may be so for long */
+		buf_free(&r->result.text);
 	r->under_way = false;
 	r->result.state = states[r->came];
 	r->done(r->arg, &r->result);

@@ -36,8 +36,8 @@ struct pool *reads_pool(struct reads *r);
 struct read;
 
 enum read_state {
-	READ_MORE,      /* a slice, and there is more */
-	READ_END,       /* the last slice: it ends the JSON text */
+	READ_MORE,      /* a slice, and there is more, or may be: ask again */
+	READ_END,       /* the last slice of an answer: it ends the JSON text */
 	READ_IDLE,      /* subscription: nothing new; `text` is empty */
 	READ_FAILED,    /* see the error; `text` is not to be sent */
 };
@@ -48,26 +48,30 @@ struct read_result {
 	bool first;              /* it begins the JSON text */
 	struct buf text;         /* `headroom` bytes to write a frame's header into, then the piece.
 	                          * The receiver may take the buffer and leave an empty one. */
-	size_t records;          /* in it */
+	size_t records;          /* in it; 0 where only that there are some is told */
 	struct error error;      /* for the log. The client is told read_comment() */
 };
 
 /* Make a read: everything it needs is copied out of the request. `watchdog` is the
  * tenant: no other's records can ever come out. `action` and `id` of the request
  * go into the answer. `subscription`: from its cursor, or since what is left of its window, or else
- * from now on, in the order of arrival. `limit` bounds an answer's records, whatever is asked for. */
+ * from now on, in the order of arrival. A cursor that is not of this store is told by the first
+ * slice. `limit` bounds an answer's records, whatever is asked for: with objects its cursor
+ * tells where to go on. */
 struct read *read_new(struct reads *r, const struct proto_request *request, struct str watchdog,
     bool subscription, size_t limit, size_t headroom, struct error *e);
 
 /* Free it; if a slice is under way, as soon as that is done (and `done` is not called). */
 void read_free(struct read **r);
 
-/* Get the next slice: about `bytes` of text, at least one record; a subscription's is a whole message. `done(arg)` is called from
- * pool_reap(). One slice at a time. */
+/* Get the next slice: about `bytes` of text, at least one record; a subscription's is a whole
+ * message. `done(arg)` is called from pool_reap(), or pool_free(). One slice at a time; after
+ * one that failed the same may be asked for again. */
 void read_slice(struct read *r, size_t bytes, void (*done)(void *arg, struct read_result *result),
     void *arg);
 
-/* What the client is told about a failure: never a path, SQL or anybody's data. */
+/* What the client is told about a failure: never a path, SQL or anybody's data. (ERROR_ABSENT,
+ * which no read fails with: there is no store to read from at all.) */
 const char *read_comment(const struct error *e);
 
 /* The store has news for subscriptions: polls readable; reads_watched() clears it and re-arms.

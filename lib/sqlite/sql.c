@@ -6,6 +6,11 @@
 #define TEXTS "SELECT arrival, message, extra FROM "
 #define ROW "SELECT arrival, watchdog, time, level, sender, message, extra FROM "
 
+/* A block that may hold something of a range of times, its strays aside. */
+#define BLOCK_NEAR "SELECT first, last, rows > 0 AND tmax >= ?4 AND tmin < ?5, strays FROM block" \
+	" WHERE kind = ?1 AND first <= ?3"
+#define BLOCK_MAY " AND (strays > 0 OR (rows > 0 AND +tmax >= ?4 AND +tmin < ?5))"
+
 /* Rows of a kind from one store to another; the kind itself is parameter 1 of
  * all that copies a piece of a kind. */
 #define COPY_ROWS(table) "INSERT INTO main." table \
@@ -48,6 +53,11 @@ const char *const sql_text[SQL_COUNT] = {
 
 	[SQL_BLOCKS] = "SELECT first, tmin, tmax FROM block INDEXED BY block_time"
 	    " WHERE kind = ?1 AND tmax >= ?2 AND tmin < ?3 AND rows > 0 AND first <= ?4",
+	/* From one place on, in the order of arrival. (The pluses keep it to that order, without
+	 * an index; a block is no longer than 65536, BLOCK_SPAN and one.) */
+	[SQL_BLOCK_AHEAD] = BLOCK_NEAR " AND first > ?2 - 65536 AND last >= ?2" BLOCK_MAY
+	    " ORDER BY first LIMIT 1",
+	[SQL_BLOCK_BACK] = BLOCK_NEAR " AND first <= ?2" BLOCK_MAY " ORDER BY first DESC LIMIT 1",
 	BOTH(SQL_UNSEALED_LOG, "SELECT arrival, watchdog, time, level, sender FROM ",
 	    " WHERE arrival > ?1 AND arrival <= ?2 AND (?5 IS NULL OR watchdog = ?5)"
 	    " AND time >= ?3 AND time < ?4"),

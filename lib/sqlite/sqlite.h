@@ -4,9 +4,10 @@
  *   sqlite.c  opening, closing, reading in slices    schema.c  making, checking, migrating
  *   sql.c     every statement                        names.c   watchdogs and senders as numbers
  *   add.c     taking batches; sealing blocks         checkpoint.c  keeping the WAL short
- *   ask.c     walking through matching rows          merge.c   in order of time, by indexes
+ *   ask.c     walking through matching rows          walk.c    a slice of such a walk
+ *   merge.c   them in order of time, by indexes      trail.c   in order of arrival, likewise
  *   filter.c  a query, in numbers                    keys.c    places in an order
- *   unsealed.c    rows that no index knows yet
+ *   unsealed.c  rows that no index knows yet
  *   every.c   all that match, in no order            tally.c   counting them
  *   watch.c   waiting for news                       care.c    statistics
  *   backup.c  a copy of one moment                   verify.c  looking through everything
