@@ -60,7 +60,7 @@ const char *const sql_text[SQL_COUNT] = {
 	[SQL_BLOCK_BACK] = BLOCK_NEAR " AND first <= ?2" BLOCK_MAY " ORDER BY first DESC LIMIT 1",
 	BOTH(SQL_UNSEALED_LOG, "SELECT arrival, watchdog, time, level, sender FROM ",
 	    " WHERE arrival > ?1 AND arrival <= ?2 AND (?5 IS NULL OR watchdog = ?5)"
-	    " AND time >= ?3 AND time < ?4"),
+	    " AND time >= ?3 AND time < ?4 ORDER BY arrival"),
 	[SQL_STRAYS] = "SELECT time, arrival, watchdog, level, sender FROM stray"
 	    " WHERE kind = ?1 AND (time, arrival) > (?2, ?3) AND time < ?4 ORDER BY time, arrival",
 	[SQL_STRAYS_BACK] = "SELECT time, arrival, watchdog, level, sender FROM stray"
