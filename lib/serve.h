@@ -31,7 +31,6 @@
 enum {                       /* RFC 6455, section 7.4.1 */
 	SERVE_CLOSE_NORMAL = 1000,
 	SERVE_CLOSE_AWAY = 1001,
-	SERVE_CLOSE_UNSUPPORTED = 1003,
 	SERVE_CLOSE_NOT_UTF8 = 1007,
 	SERVE_CLOSE_POLICY = 1008,
 	SERVE_CLOSE_TOO_BIG = 1009,
@@ -51,7 +50,8 @@ struct serve_settings {
 	double auth_timeout;         /* seconds until authenticated */
 	double ping_interval;        /* seconds of silence until a ping; as long again: it is dead */
 	size_t max_message;          /* bytes */
-	size_t max_records;          /* in one upload, and in one answer */
+	size_t max_records;          /* in one upload */
+	size_t max_answer;           /* in one answer */
 	size_t max_queue;            /* bytes of messages waiting for a slow receiver */
 	unsigned max_reads;          /* of one watchdog at once */
 	double rate, burst;          /* records/s of one watchdog, and how many at once; 0: no bound */
@@ -119,10 +119,14 @@ struct session_output {
 	const char *reason;      /* CLOSE: up to 123 bytes */
 };
 
-/* What is it? The data is good until session_sent(), which says that it went out. After a
- * CLOSE nothing comes. */
+/* What is it? The same until session_sent() says that it went out; until then the data
+ * is good. After a CLOSE nothing comes. */
 void session_output(struct session *s, struct session_output *out);
 void session_sent(struct session *s);
+
+/* The other end is dead, or too slow: close the connection now, without waiting until it
+ * takes anything. To be looked at in `wake`. */
+bool session_dropped(const struct session *s);
 
 /* ---- figures ---- */
 
