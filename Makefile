@@ -18,6 +18,9 @@ PROGRAMS = monitor-ingest monitor-query monitor-purge
 MANUALS = $(wildcard man/*.[1-8])
 LIB = $(BUILD)/libmonitor.a
 LIB_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/*.c lib/*/*.c))
+# What commands share; each takes from it what it needs.
+COMMAND = $(BUILD)/libcommand.a
+COMMAND_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/*.c))
 
 # What the tests need: a TAP program a module, tools for the bats files, what
 # is preloaded into programs, and the fuzz targets as plain programs. Then the
@@ -39,6 +42,8 @@ $(BUILD)/%.o: %.c
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 $(LIB): $(LIB_OBJ)
+$(COMMAND): $(COMMAND_OBJ)
+$(LIB) $(COMMAND):
 	rm -f $@
 	$(AR) rcs $@ $^
 
@@ -51,7 +56,7 @@ $(BUILD)/schema_%.h: lib/schema/%.sql
 $(BUILD)/lib/sqlite/schema.o: $(BUILD)/schema_sqlite.h
 
 define program
-$$(BUILD)/$(1): $$(patsubst %.c,$$(BUILD)/%.o,$$(wildcard cmd/$(1)/*.c)) $$(BUILD)/cmd/cli.o $$(LIB)
+$$(BUILD)/$(1): $$(patsubst %.c,$$(BUILD)/%.o,$$(wildcard cmd/$(1)/*.c)) $$(COMMAND) $$(LIB)
 	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))

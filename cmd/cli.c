@@ -1,11 +1,13 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "store.h"
 
@@ -65,14 +67,16 @@ cli_usage(const char *fmt, ...)
 
 /* The table as getopt_long(3) wants it. */
 static struct parsed *
-parse_table(const struct cli_option *o)
+parse_table(const struct cli *cli)
 {
 	struct parsed *p = calloc(1, sizeof(*p));
 	size_t n = 0, letters = 0;
 
 	if (p == NULL)
 		cli_die(EXIT_ERROR, "out of memory");
-	for (; o->help != NULL; o++) {
+	if (cli->command)
+		p->letters[letters++] = '+';
+	for (const struct cli_option *o = cli->options; o->help != NULL; o++) {
 		if (o->key == 0)
 			continue;
 		if (n == sizeof(p->longs) / sizeof(p->longs[0]) - 1 || letters > sizeof(p->letters) - 4)
@@ -127,7 +131,7 @@ cli_next(struct cli *cli)
 	if (p == NULL) {
 		program = cli->program;
 		cli->argv[0] = (char *)(uintptr_t)program;
-		p = cli->parsed = parse_table(cli->options);
+		p = cli->parsed = parse_table(cli);
 	}
 	switch (key = getopt_long(cli->argc, cli->argv, p->letters, p->longs, NULL)) {
 	case CLI_HELP:
@@ -145,6 +149,17 @@ cli_next(struct cli *cli)
 		break;
 	}
 	return key;
+}
+
+void
+cli_fill_streams(void)
+{
+	int fd;
+
+	while ((fd = open("/dev/null", O_RDWR)) != -1 && fd <= STDERR_FILENO)
+		;
+	if (fd != -1)
+		close(fd);
 }
 
 const char *

@@ -42,6 +42,7 @@ struct cli {
 	const char *synopsis;   /* "[OPTION]... [FILE]..." */
 	const char *about;      /* one sentence */
 	const struct cli_option *options;
+	bool command;           /* operands are a command with its own: options end there */
 	int argc;
 	char **argv;
 	void *parsed;           /* getopt's tables, made at the first cli_next() */
@@ -56,6 +57,10 @@ void cli_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void cli_die(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* "monitor-query: try 'monitor-query --help'" behind the message; status 2. */
 _Noreturn void cli_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Open what is closed of the standard streams, so that nothing that is opened later is
+ * taken for one of them. */
+void cli_fill_streams(void);
 
 /* The store's URL: the option's argument if it was given, else MONITOR_STORE,
  * else STORE_DEFAULT. */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "notify.h"
 #include "progress.h"
 
 #define EVENTS 64
@@ -455,7 +456,7 @@ stop(struct loop *l, struct error *e)
 		;
 	l->result->stopped = true;
 	l->deadline = clock_now() + PATIENCE;
-	listen_notify("STOPPING=1");
+	notify_send("STOPPING=1");
 	if (watch_set(l, &l->signals, false, NULL, e) == -1 || doors_set(l, false, e) == -1)
 		return -1;
 	l->door_count = 0;

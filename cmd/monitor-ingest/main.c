@@ -2,7 +2,6 @@
  * monitor-ingest - records in: from lines of JSON to the store.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <signal.h>
@@ -17,6 +16,7 @@
 #include "listen.h"
 #include "loop.h"
 #include "ndjson.h"
+#include "notify.h"
 #include "pipeline.h"
 #include "producer.h"
 #include "progress.h"
@@ -205,7 +205,7 @@ announce(const struct settings *s)
 {
 	for (size_t i = 0; i < s->listen_count && !s->quiet; i++)
 		cli_warn("listening on %s", s->listen[i]);
-	listen_notify("READY=1");
+	notify_send("READY=1");
 }
 
 /* Every connection is one descriptor, or two; the default limit is for
@@ -225,7 +225,7 @@ static int
 open_listeners(const struct settings *s, struct listener **listeners, struct error *e)
 {
 	for (size_t i = 0; i < s->listen_count; i++)
-		if (listen_open(listeners, s->listen[i], e) == -1)
+		if (listen_open(listeners, s->listen[i], LISTEN_UNIX, e) == -1)
 			return -1;
 	if (s->listen_count > 0)
 		raise_limits();
@@ -322,18 +322,6 @@ salvage(const struct settings *s, struct store *store)
 	return result == 0 ? EXIT_SUCCESS : EXIT_ERROR;
 }
 
-/* Nothing that is opened may be taken for a standard stream. */
-static void
-fill_standard_streams(void)
-{
-	int fd;
-
-	while ((fd = open("/dev/null", O_RDWR)) != -1 && fd <= STDERR_FILENO)
-		;
-	if (fd != -1)
-		close(fd);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -342,7 +330,7 @@ main(int argc, char **argv)
 	struct error e;
 	int status;
 
-	fill_standard_streams();
+	cli_fill_streams();
 	parse_settings(&s, argc, argv);
 	if ((store = store_open(s.store, STORE_WRITE, &e)) == NULL)
 		cli_die(status_of(&e), "%s", e.text);
