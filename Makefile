@@ -32,6 +32,12 @@ FUZZ = $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz-%,$(wildcard tests/fuzz/*.c
 FUZZER = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzzer-%,$(wildcard tests/fuzz/*.c))
 BENCHES = $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 
+# WebSocket as tests and bench speak it, the parts of the bench's load generator, and who
+# uses that.
+WIRE = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/wire/*.c))
+LOAD = $(patsubst %.c,$(BUILD)/%.o,$(wildcard bench/load/*.c))
+SPEAKERS = $(BUILD)/tests/frame $(BUILD)/tests/ws $(BUILD)/bench/load $(BUILD)/bench/ready
+
 # As many jobs as there are processors, where the caller did not say.
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$$(nproc))
 
@@ -61,7 +67,7 @@ $$(BUILD)/$(1): $$(patsubst %.c,$$(BUILD)/%.o,$$(wildcard cmd/$(1)/*.c)) $$(COMM
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
-link = @mkdir -p $(@D) && echo "$(CC) -o $@" && $(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+link = @mkdir -p $(@D) && echo "$(CC) -o $@" && $(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LIBS)
 
 $(UNIT): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(LIB)
 	$(link)
@@ -75,6 +81,13 @@ $(FUZZ): $(BUILD)/tests/fuzz-%: $(BUILD)/tests/fuzz/%.o $(LIB)
 $(FUZZ:$(BUILD)/tests/fuzz-%=$(BUILD)/tests/fuzz/%.o): CPPFLAGS += -DFUZZ_STANDALONE
 $(BENCHES): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIB)
 	$(link)
+
+$(BUILD)/tests/%.o $(BUILD)/bench/%.o: CPPFLAGS += -Itests/wire
+$(SPEAKERS): $(WIRE)
+$(SPEAKERS): LIBS += -lssl
+$(BUILD)/tests/ws: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/tools/ws/*.c))
+$(BUILD)/bench/load: $(LOAD)
+$(BUILD)/bench/echo: LIBS += -lwebsockets -lev
 
 units: $(UNIT)
 testers: all $(UNIT) $(TOOLS) $(PRELOAD) $(FUZZ)
