@@ -397,10 +397,11 @@ open_passed(struct listener **list, unsigned take, struct error *e)
 /* ---- all of them ---- */
 
 int
-listen_check(const char *where, unsigned take, struct error *e)
+listen_check(const char *where, unsigned take, bool *local, struct error *e)
 {
 	struct addrinfo *found;
 
+	*local = true;
 	if (strncmp(where, "unix:", 5) == 0)
 		return check_path(where + 5, e);
 	if (strcmp(where, "systemd:") == 0)
@@ -409,6 +410,7 @@ listen_check(const char *where, unsigned take, struct error *e)
 		return error_set(e, ERROR_USAGE, "--listen %s: neither unix:PATH nor systemd:", where);
 	if (resolve(where, &found, e) == -1)
 		return -1;
+	*local = is_loopback((const union address *)(const void *)found->ai_addr);
 	freeaddrinfo(found);
 	return 0;
 }
@@ -416,7 +418,9 @@ listen_check(const char *where, unsigned take, struct error *e)
 int
 listen_open(struct listener **list, const char *where, unsigned take, struct error *e)
 {
-	if (listen_check(where, take, e) == -1)
+	bool local;
+
+	if (listen_check(where, take, &local, e) == -1)
 		return -1;
 	if (strncmp(where, "unix:", 5) == 0)
 		return open_unix(list, where + 5, e);

@@ -38,8 +38,8 @@ enum {
 };
 
 /* Is that well-formed, and one of the kinds in `take`? ERROR_USAGE if not. Nothing is
- * opened. */
-int listen_check(const char *where, unsigned take, struct error *e);
+ * opened. `local` as above (true for systemd:, of which only opening it can tell). */
+int listen_check(const char *where, unsigned take, bool *local, struct error *e);
 
 /* Append the sockets that `where` means to `list`. Caller owns the list, also what is
  * on it after a failure, and ends it with listen_close(). */

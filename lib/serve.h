@@ -79,8 +79,9 @@ void serve_tick(struct serve *s);
 /* After sink_work(), sink_flush(): go on with what waited for the sink. */
 void serve_resume(struct serve *s);
 
-/* There are news in the store: reads_watch(). */
+/* There are news in the store: reads_watch(). Is anybody subscribed to them? */
 void serve_news(struct serve *s);
+bool serve_wants_news(const struct serve *s);
 
 /* A line from another instance: a notification for the sessions of its watchdog.
  * Lines of one call are regrouped into as few messages as may be. -1: a line is no

@@ -9,9 +9,9 @@ set -eu
 
 packages() {
 	case $1 in
-	build) echo gcc libc6-dev libcurl4-openssl-dev libjansson-dev libsqlite3-dev libssl-dev ;;
-	check) echo bats jq mandoc openssl procps python3 sqlite3 tzdata ;;
-	bench) echo jq python3 ripgrep sqlite-utils sqlite3 systemd-journal-remote ;;
+	build) echo gcc libc6-dev libcurl4-openssl-dev libev-dev libjansson-dev libsqlite3-dev libssl-dev libwebsockets-dev ;;
+	check) echo bats curl jq mandoc openssl procps python3 sqlite3 tzdata ;;
+	bench) echo jq openssl python3 ripgrep sqlite-utils sqlite3 systemd-journal-remote ;;
 	fuzz) echo clang libclang-rt-dev ;;
 	*)
 		echo "deps.sh: $1: no such purpose (build, check, bench, fuzz)" >&2

@@ -1,5 +1,7 @@
 load helper
 
+BUILD_PACKAGES="gcc libc6-dev libcurl4-openssl-dev libev-dev libjansson-dev libsqlite3-dev libssl-dev libwebsockets-dev"
+
 # A machine as the test wants it: dpkg-query knows the packages in `installed`,
 # id is $uid; apt-get and sudo only write down how they were called.
 prepare() {
@@ -33,7 +35,7 @@ with_sudo() {
 }
 
 @test "nothing is touched when nothing is missing" {
-	printf '%s\n' gcc libc6-dev libcurl4-openssl-dev libjansson-dev libsqlite3-dev libssl-dev >installed
+	tr ' ' '\n' <<<"$BUILD_PACKAGES" >installed
 	run -0 deps build
 	[ -z "$output" ]
 	[ ! -s calls ]
@@ -41,7 +43,7 @@ with_sudo() {
 
 @test "only what is missing is installed, as root without sudo" {
 	with_sudo
-	printf '%s\n' gcc libc6-dev libcurl4-openssl-dev libsqlite3-dev libssl-dev >installed
+	tr ' ' '\n' <<<"${BUILD_PACKAGES/libjansson-dev /}" >installed
 	run -0 deps build
 	diff calls - <<-'END'
 		noninteractive apt-get -q -y update
@@ -52,12 +54,12 @@ with_sudo() {
 @test "an ordinary user installs through sudo" {
 	with_sudo
 	uid=1000 run -0 deps build
-	grep "^sudo env DEBIAN_FRONTEND=noninteractive apt-get .*install .* gcc libc6-dev libcurl4-openssl-dev libjansson-dev libsqlite3-dev libssl-dev" calls
+	grep "^sudo env DEBIAN_FRONTEND=noninteractive apt-get .*install .* $BUILD_PACKAGES" calls
 }
 
 @test "without root and without sudo it says what is needed and fails" {
 	uid=1000 run -1 deps build
-	[[ $output == *"apt-get install --no-install-recommends gcc libc6-dev libcurl4-openssl-dev libjansson-dev libsqlite3-dev libssl-dev"* ]]
+	[[ $output == *"apt-get install --no-install-recommends $BUILD_PACKAGES"* ]]
 	[ ! -s calls ]
 }
 
@@ -80,6 +82,6 @@ with_sudo() {
 
 @test "a dry run only says what is missing" {
 	run -1 deps -n build
-	[ "$output" = "missing: gcc libc6-dev libcurl4-openssl-dev libjansson-dev libsqlite3-dev libssl-dev " ]
+	[ "$output" = "missing: $BUILD_PACKAGES " ]
 	[ ! -s calls ]
 }

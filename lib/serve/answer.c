@@ -301,6 +301,12 @@ answer_unsubscribe(struct session *s)
 	s->serve->stats.subscriptions--;
 }
 
+bool
+serve_wants_news(const struct serve *serve)
+{
+	return !TAILQ_EMPTY(&serve->subscribers);
+}
+
 void
 serve_news(struct serve *serve)
 {

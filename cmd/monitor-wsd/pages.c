@@ -1,0 +1,53 @@
+#include "metrics.h"
+#include "parts.h"
+
+static int
+write_ready(struct parts *p, struct buf *text)
+{
+	struct error e;
+	int r = 0;
+
+	if (p->stopping)
+		r |= buf_printf(text, "stopping\n");
+	if (!sink_up(p->sink))
+		r |= buf_printf(text, "sink: down\n");
+	if (p->reads != NULL && !reads_ok(p->reads, &e)) {
+		r |= buf_printf(text, "store: %s\n", read_comment(&e));
+		reads_watched(p->reads);   /* it may be good by the next time */
+	}
+	if (!auth_ready(p->auth))
+		r |= buf_printf(text, "auth: no key yet\n");
+	if (r == 0 && text->len > 0)
+		return 503;
+	return r == 0 && buf_printf(text, "ok\n") == 0 ? 200 : -1;
+}
+
+static int
+write_figures(struct parts *p, struct buf *text)
+{
+	struct metrics m = { .foreign = p->foreign, .foreign_bad = p->foreign_bad };
+
+	admit_stats(p->admit, &m.admit);
+	ws_stats(p->ws, &m.ws);
+	serve_stats(p->serve, &m.serve);
+	sink_stats(p->sink, &m.sink);
+	m.sink_up = sink_up(p->sink);
+	if (p->outlet != NULL)
+		outlet_stats(p->outlet, &m.outlet);
+	if (p->inlet != NULL)
+		m.foreign_bad += inlet_skipped(p->inlet);
+	return metrics_write(&m, text) == 0 ? 200 : -1;
+}
+
+int
+pages_show(void *arg, enum ws_page page, struct buf *text)
+{
+	switch (page) {
+	case WS_READY:
+		return write_ready(arg, text);
+	case WS_FIGURES:
+		return write_figures(arg, text);
+	default:
+		return buf_printf(text, "ok\n") == 0 ? 200 : -1;
+	}
+}

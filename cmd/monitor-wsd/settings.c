@@ -1,0 +1,348 @@
+#include "settings.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "listen.h"
+#include "when.h"
+
+#define MESSAGE_MAX ((uint64_t)1 << 30)
+
+enum {
+	OPT_SINK = CLI_OWN,
+	OPT_AUTH_URL, OPT_AUTH_CA, OPT_AUTH_KEY, OPT_TOKENS, OPT_NO_AUTH, OPT_INSECURE,
+	OPT_NEW_TOKEN, OPT_ROLE,
+	OPT_LISTEN, OPT_REUSE_PORT, OPT_CERT, OPT_KEY, OPT_CLIENT_CA, OPT_METRICS, OPT_PROXY,
+	OPT_MAX_CONNECTIONS, OPT_MAX_PER_ADDRESS, OPT_AUTH_TIMEOUT, OPT_TIMEOUT, OPT_PING_INTERVAL,
+	OPT_MAX_MESSAGE, OPT_MAX_RECORDS, OPT_RATE, OPT_BURST, OPT_MAX_QUEUE, OPT_MAX_READS,
+	OPT_READERS, OPT_MAX_UNSETTLED, OPT_STOP_TIMEOUT, OPT_CHECK,
+};
+
+static const struct cli_option options[] = {
+	{ 0, NULL, NULL, "Where to" },
+	{ 'd', "store", "URL", "answer reads from this store (default: $MONITOR_STORE, or no reads)" },
+	{ OPT_SINK, "sink", "unix:PATH", "give records to the sink on this socket" },
+	{ 0, NULL, NULL, "Who may" },
+	{ OPT_AUTH_URL, "auth-url", "URL", "signed tokens, with the key of this service" },
+	{ OPT_AUTH_CA, "auth-ca", "FILE", "who vouches for it (default: as the system has it)" },
+	{ OPT_AUTH_KEY, "auth-key", "FILE", "signed tokens, with this public key" },
+	{ OPT_TOKENS, "tokens", "FILE", "opaque tokens, by their SHA-256 in this file" },
+	{ OPT_NO_AUTH, "no-auth", NULL, "everybody, as whoever they say; on this machine only" },
+	{ OPT_INSECURE, "insecure", NULL, "allow --no-auth, and http: in --auth-url, over a network" },
+	{ OPT_NEW_TOKEN, "new-token", "CODE", "make an opaque token, show it, add its line to --tokens "
+	    "(without: to standard error), and end" },
+	{ OPT_ROLE, "role", "ROLE", "of that: watchdog (default) or user" },
+	{ 0, NULL, NULL, "Listen" },
+	{ OPT_LISTEN, "listen", "WHERE", "on ADDR:PORT, *:PORT, unix:PATH or systemd: (default: *:9000, "
+	    "with --no-auth 127.0.0.1:9000)" },
+	{ OPT_REUSE_PORT, "reuse-port", NULL, "share the port with other processes" },
+	{ OPT_CERT, "cert", "FILE", "TLS, but on unix sockets: the certificate, and its chain" },
+	{ OPT_KEY, "key", "FILE", "its key" },
+	{ OPT_CLIENT_CA, "client-ca", "FILE", "clients must show a certificate of these authorities" },
+	{ OPT_METRICS, "metrics", "WHERE", "show figures on http://WHERE/metrics" },
+	{ OPT_PROXY, "trusted-proxy", "ADDR[/BITS]", "believe its X-Forwarded-For, or Forwarded; "
+	    "\"unix\": that of unix sockets" },
+	{ 0, NULL, NULL, "Limits" },
+	{ OPT_MAX_CONNECTIONS, "max-connections", "N", "at once (default: 10000)" },
+	{ OPT_MAX_PER_ADDRESS, "max-connections-per-address", "N", "(default: 2000; 0: no bound)" },
+	{ OPT_AUTH_TIMEOUT, "auth-timeout", "DURATION", "until it is known who it is (default: 30s)" },
+	{ OPT_TIMEOUT, "timeout", "DURATION", "without a message (default: 30s)" },
+	{ OPT_PING_INTERVAL, "ping-interval", "DURATION", "of silence until a ping, and as much until "
+	    "its answer (default: 20s)" },
+	{ OPT_MAX_MESSAGE, "max-message", "SIZE", "of a message (default: 1M)" },
+	{ OPT_MAX_RECORDS, "max-records", "N", "in an upload (default: 10000)" },
+	{ OPT_RATE, "rate", "N", "records a second that a watchdog may upload (default: 0, no bound)" },
+	{ OPT_BURST, "burst", "N", "and how many at once (default: ten seconds' worth)" },
+	{ OPT_MAX_QUEUE, "max-queue", "SIZE", "that may wait for a slow receiver (default: 4M)" },
+	{ OPT_MAX_READS, "max-reads", "N", "at once, of one watchdog (default: 4)" },
+	{ OPT_READERS, "readers", "N", "threads that read the store (default: 2)" },
+	{ OPT_MAX_UNSETTLED, "max-unsettled", "SIZE", "that the sink may have yet to store "
+	    "(default: 64M)" },
+	{ OPT_STOP_TIMEOUT, "stop-timeout", "DURATION", "to settle what is under way at the end "
+	    "(default: 10s)" },
+	{ 0, NULL, NULL, "Other" },
+	{ OPT_CHECK, "check", NULL, "look at settings and files, and end" },
+	{ 'q', "quiet", NULL, "only warnings and errors" },
+	CLI_COMMON_OPTIONS,
+	{ 0 },
+};
+
+/* ---- values ---- */
+
+static const char *
+name_of(int key)
+{
+	const struct cli_option *o = options;
+
+	while (o->key != key)
+		o++;
+	return o->name;
+}
+
+static uint64_t
+count(int key, uint64_t min, uint64_t max)
+{
+	char *end;
+	unsigned long long n;
+
+	errno = 0;
+	n = strtoull(optarg, &end, 10);
+	if (*optarg < '0' || *optarg > '9' || *end != '\0' || errno != 0)
+		cli_usage("--%s %s: not a number", name_of(key), optarg);
+	if (n < min || n > max)
+		cli_usage("--%s %s: out of range", name_of(key), optarg);
+	return n;
+}
+
+static size_t
+size(int key, uint64_t max)
+{
+	struct error e;
+	uint64_t n;
+
+	if (when_parse_size(optarg, &n, &e) == -1)
+		cli_usage("--%s: %s", name_of(key), e.text);
+	if (n == 0 || n > max)
+		cli_usage("--%s %s: out of range", name_of(key), optarg);
+	return (size_t)n;
+}
+
+static double
+duration(int key, double min)
+{
+	struct error e;
+	double seconds;
+
+	if (when_parse_duration(optarg, &seconds, &e) == -1)
+		cli_usage("--%s: %s", name_of(key), e.text);
+	if (seconds < min || seconds > 1e9)
+		cli_usage("--%s %s: out of range", name_of(key), optarg);
+	return seconds;
+}
+
+/* ---- options ---- */
+
+static void
+add_listen(struct settings *s)
+{
+	if (s->listen_count == SETTINGS_LISTEN_MAX)
+		cli_usage("--listen: at most %d", SETTINGS_LISTEN_MAX);
+	s->listen[s->listen_count++] = optarg;
+}
+
+static void
+add_proxy(struct settings *s)
+{
+	struct error e;
+
+	if (strcmp(optarg, "unix") == 0) {
+		s->trust_unix = true;
+		return;
+	}
+	if (s->proxy_count == SETTINGS_PROXIES_MAX)
+		cli_usage("--trusted-proxy: at most %d", SETTINGS_PROXIES_MAX);
+	if (network_parse(optarg, &s->proxies[s->proxy_count++], &e) == -1)
+		cli_usage("--trusted-proxy %s", e.text);
+}
+
+/* Options that say where records go, who may and where to listen; -1: it is another. */
+static int
+parse_place(struct settings *s, int key)
+{
+	switch (key) {
+	case 'd':
+		s->store = optarg;
+		break;
+	case OPT_SINK:
+		if (strncmp(optarg, "unix:", 5) != 0 || optarg[5] == '\0')
+			cli_usage("--sink %s: not unix:PATH", optarg);
+		s->sink = optarg + 5;
+		break;
+	case OPT_AUTH_URL:
+		s->auth.key.url = optarg;
+		break;
+	case OPT_AUTH_CA:
+		s->auth.key.ca = optarg;
+		break;
+	case OPT_AUTH_KEY:
+		s->auth.key.file = optarg;
+		break;
+	case OPT_TOKENS:
+		s->auth.tokens = optarg;
+		break;
+	case OPT_NO_AUTH:
+		s->auth.none = true;
+		break;
+	case OPT_INSECURE:
+		s->insecure = s->auth.key.insecure = true;
+		break;
+	case OPT_NEW_TOKEN:
+		s->new_token = optarg;
+		break;
+	case OPT_ROLE:
+		if (auth_role_parse(str_of(optarg), &s->role) == -1)
+			cli_usage("--role %s: neither watchdog nor user", optarg);
+		break;
+	case OPT_LISTEN:
+		add_listen(s);
+		break;
+	case OPT_REUSE_PORT:
+		s->reuse_port = true;
+		break;
+	case OPT_METRICS:
+		s->metrics = optarg;
+		break;
+	case OPT_CERT:
+		s->tls.cert = optarg;
+		break;
+	case OPT_KEY:
+		s->tls.key = optarg;
+		break;
+	case OPT_CLIENT_CA:
+		s->tls.client_ca = optarg;
+		break;
+	case OPT_PROXY:
+		add_proxy(s);
+		break;
+	default:
+		return -1;
+	}
+	return 0;
+}
+
+static void
+parse_limit(struct settings *s, int key)
+{
+	switch (key) {
+	case OPT_MAX_CONNECTIONS:
+		s->max_connections = count(key, 1, 1000000);
+		break;
+	case OPT_MAX_PER_ADDRESS:
+		s->max_per_address = count(key, 0, 1000000);
+		break;
+	case OPT_AUTH_TIMEOUT:
+		s->auth_timeout = duration(key, 0.1);
+		break;
+	case OPT_TIMEOUT:
+		s->timeout = duration(key, 0.1);
+		break;
+	case OPT_PING_INTERVAL:
+		s->ping_interval = duration(key, 0.1);
+		break;
+	case OPT_STOP_TIMEOUT:
+		s->stop_timeout = duration(key, 0);
+		break;
+	case OPT_MAX_MESSAGE:
+		s->max_message = size(key, MESSAGE_MAX);
+		break;
+	case OPT_MAX_QUEUE:
+		s->max_queue = size(key, SIZE_MAX / 4);
+		break;
+	case OPT_MAX_UNSETTLED:
+		s->max_unsettled = size(key, SIZE_MAX / 4);
+		break;
+	case OPT_MAX_RECORDS:
+		s->max_records = count(key, 1, UINT32_MAX);
+		break;
+	case OPT_RATE:
+		s->rate = (double)count(key, 0, UINT32_MAX);
+		break;
+	case OPT_BURST:
+		s->burst = (double)count(key, 1, UINT32_MAX);
+		break;
+	case OPT_MAX_READS:
+		s->max_reads = (unsigned)count(key, 1, 1000);
+		break;
+	case OPT_READERS:
+		s->readers = (unsigned)count(key, 1, 64);
+		break;
+	case OPT_CHECK:
+		s->check = true;
+		break;
+	case 'q':
+		s->quiet = true;
+		break;
+	}
+}
+
+/* ---- what goes together ---- */
+
+static void
+check_listen(struct settings *s)
+{
+	struct error e;
+	bool local;
+
+	if (s->listen_count == 0)
+		s->listen[s->listen_count++] = s->auth.none ? "127.0.0.1:9000" : "*:9000";
+	for (size_t i = 0; i < s->listen_count; i++) {
+		if (listen_check(s->listen[i], LISTEN_IP | LISTEN_UNIX, &local, &e) == -1)
+			cli_usage("--listen %s", e.text);
+		if (!local && s->auth.none && !s->insecure)
+			cli_usage("--listen %s: --no-auth would let in whoever reaches that; "
+			    "if that is meant: --insecure", s->listen[i]);
+	}
+	if (s->metrics != NULL &&
+	    listen_check(s->metrics, LISTEN_IP | LISTEN_UNIX, &local, &e) == -1)
+		cli_usage("--metrics %s", e.text);
+}
+
+static void
+check_settings(struct settings *s)
+{
+	const struct auth_settings *a = &s->auth;
+
+	if (a->key.url == NULL && a->key.file == NULL && a->tokens == NULL && !a->none)
+		cli_usage("nothing says who may connect: --auth-url, --auth-key, --tokens or --no-auth");
+	if (a->key.ca != NULL && a->key.url == NULL)
+		cli_usage("--auth-ca goes with --auth-url");
+	if (s->sink != NULL && s->command != NULL)
+		cli_usage("--sink and a command do not go together");
+	if ((s->tls.cert != NULL) != (s->tls.key != NULL))
+		cli_usage("--cert and --key go together");
+	if (s->tls.client_ca != NULL && s->tls.cert == NULL)
+		cli_usage("--client-ca goes with --cert");
+	if (s->burst == 0)
+		s->burst = 10 * s->rate;
+	check_listen(s);
+}
+
+void
+settings_parse(struct settings *s, int argc, char **argv)
+{
+	struct cli cli = {
+		.program = "monitor-wsd",
+		.synopsis = "[OPTION]... [-- SINK [ARG]...]",
+		.about = "Serve watchdogs over WebSocket: their records go to the SINK, or standard output.",
+		.options = options,
+		.command = true,
+		.argc = argc,
+		.argv = argv,
+	};
+	const char *store = getenv("MONITOR_STORE");
+	int key;
+
+	*s = (struct settings){
+		.store = store != NULL && *store != '\0' ? store : NULL,
+		.auth.key = { .fresh = AUTHKEY_FRESH, .retry = AUTHKEY_RETRY,
+		    .timeout = AUTHKEY_TIMEOUT },
+		.max_connections = 10000, .max_per_address = 2000,
+		.max_message = (size_t)1 << 20, .max_records = 10000,
+		.max_queue = (size_t)4 << 20, .max_unsettled = (size_t)64 << 20,
+		.max_reads = 4, .readers = 2,
+		.auth_timeout = 30, .timeout = 30, .ping_interval = 20, .stop_timeout = 10,
+	};
+	while ((key = cli_next(&cli)) != -1)
+		if (parse_place(s, key) == -1)
+			parse_limit(s, key);
+	if (optind < argc) {
+		if (strcmp(argv[optind - 1], "--") != 0)
+			cli_usage("%s: a sink's command stands behind --", argv[optind]);
+		s->command = argv + optind;
+	}
+	if (s->new_token == NULL)
+		check_settings(s);
+}
