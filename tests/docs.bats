@@ -5,7 +5,12 @@ load helper
 # with "> ", and find the sample as sample.ndjson and in the default store. One
 # that can't run in a test has the comment  .\" not run: WHY  before it.
 
-PROGRAMS="monitor-ingest monitor-query monitor-purge"
+PROGRAMS="monitor-ingest monitor-query monitor-purge monitor-wsd"
+
+# manual_of PROGRAM: its page, in section 1, or 8 if it is a daemon.
+manual_of() {
+	ls "$PROJECT/man/$1".[18]
+}
 
 # help_options PROGRAM: all options that its --help lists, one a line.
 help_options() {
@@ -61,7 +66,7 @@ examples() {
 
 @test "every program has its manual, and every manual passes mandoc's lint" {
 	for program in $PROGRAMS; do
-		[ -e "$PROJECT/man/$program.1" ]
+		[ "$(manual_of "$program" | wc -l)" -eq 1 ]
 	done
 	run -0 mandoc -Tlint -W warning "$PROJECT"/man/*.[1-8]
 	[ -z "$output" ]
@@ -78,7 +83,7 @@ examples() {
 @test "every option of --help is in the manual, and the other way round" {
 	for program in $PROGRAMS; do
 		help_options "$program" >help
-		manual_options "$PROJECT/man/$program.1" DESCRIPTION OPTIONS >manual
+		manual_options "$(manual_of "$program")" DESCRIPTION OPTIONS >manual
 		[ "$(wc -l <help)" -gt 5 ]
 		diff help manual || { echo "$program: --help (<) and manual (>) differ" >&2; return 1; }
 	done
@@ -87,7 +92,7 @@ examples() {
 @test "the manual's SYNOPSIS names only options that --help lists" {
 	for program in $PROGRAMS; do
 		help_options "$program" >help
-		MACROS='Op|Nm|Fl|Oo|Ns|Ar|\\|' manual_options "$PROJECT/man/$program.1" SYNOPSIS >synopsis
+		MACROS='Op|Nm|Fl|Oo|Ns|Ar|\\|' manual_options "$(manual_of "$program")" SYNOPSIS >synopsis
 		comm -13 help synopsis >unknown
 		[ ! -s unknown ] || { cat unknown >&2; return 1; }
 	done
@@ -96,7 +101,7 @@ examples() {
 @test "every manual of a program tells its exit status and its environment, and gives examples" {
 	for program in $PROGRAMS; do
 		for section in "EXIT STATUS" ENVIRONMENT EXAMPLES; do
-			grep -qx ".Sh $section" "$PROJECT/man/$program.1" || { echo "$program: $section" >&2; return 1; }
+			grep -qx ".Sh $section" "$(manual_of "$program")" || { echo "$program: $section" >&2; return 1; }
 		done
 	done
 }
