@@ -35,7 +35,7 @@ BENCHES = $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 # WebSocket as tests and bench speak it, the parts of the bench's load generator, and who
 # uses that.
 WIRE = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/wire/*.c))
-LOAD = $(patsubst %.c,$(BUILD)/%.o,$(wildcard bench/load/*.c))
+LOAD = $(patsubst %.c,$(BUILD)/%.o,$(wildcard bench/loads/*.c))
 SPEAKERS = $(BUILD)/tests/frame $(BUILD)/tests/ws $(BUILD)/bench/load $(BUILD)/bench/ready
 
 # As many jobs as there are processors, where the caller did not say.
@@ -82,7 +82,8 @@ $(FUZZ:$(BUILD)/tests/fuzz-%=$(BUILD)/tests/fuzz/%.o): CPPFLAGS += -DFUZZ_STANDA
 $(BENCHES): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIB)
 	$(link)
 
-$(BUILD)/tests/%.o $(BUILD)/bench/%.o: CPPFLAGS += -Itests/wire
+$(BUILD)/tests/%.o: CPPFLAGS += -Itests/wire
+$(BUILD)/bench/%.o: CPPFLAGS += -Itests/wire -Ibench
 $(SPEAKERS): $(WIRE)
 $(SPEAKERS): LIBS += -lssl
 $(BUILD)/tests/ws: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/tools/ws/*.c))
