@@ -88,7 +88,7 @@ $(SPEAKERS): $(WIRE)
 $(SPEAKERS): LIBS += -lssl
 $(BUILD)/tests/ws: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/tools/ws/*.c))
 $(BUILD)/bench/load: $(LOAD)
-$(BUILD)/bench/echo: LIBS += -lwebsockets -lev
+$(BUILD)/bench/echod: LIBS += -lwebsockets -lev
 
 units: $(UNIT)
 testers: all $(UNIT) $(TOOLS) $(PRELOAD) $(FUZZ)
@@ -117,6 +117,9 @@ bench:                                       ## measure beside other tools (BENC
 	scripts/deps.sh build bench
 	$(MAKE) $(JOBS) benches
 	BUILD=$(BUILD) bench/run $(BENCH)
+
+bench-connections:                           ## as many connections as the machine allows (CONNECTIONS=100k)
+	$(MAKE) BENCH=connections bench
 
 # The library again, with clang's coverage, then each target for a while.
 FUZZ_SECONDS = 300
@@ -148,9 +151,9 @@ clean:                                       ## remove what was built
 	rm -rf $(BUILD)
 
 help:                                        ## show this
-	@sed -n 's/^\([a-z]*\):.*## /  make \1 - /p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1 - /p' Makefile
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all units testers benches deps demo check torture bench fuzz fuzzers install uninstall clean help
+.PHONY: all units testers benches deps demo check torture bench bench-connections fuzz fuzzers install uninstall clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

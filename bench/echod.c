@@ -1,8 +1,8 @@
 /*
- * echo - the yardstick of what the daemon's library can do: a bare libwebsockets server
+ * echod - the yardstick of what the daemon's library can do: a bare libwebsockets server
  * that sends each message back.
  *
- *   echo [-p] [-c CERT -k KEY]
+ *   echod [-p] [-c CERT -k KEY]
  *
  * Listens on 127.0.0.1 and prints the port, until SIGTERM. On its libev loop; with -p on
  * the library's own, over poll(2). With a certificate and key (PEM files): TLS.
@@ -177,7 +177,7 @@ main(int argc, char **argv)
 		}
 	}
 	if (optind != argc)
-		errx(2, "usage: echo [-p] [-c CERT -k KEY]");
+		errx(2, "usage: echod [-p] [-c CERT -k KEY]");
 	if (info.ssl_cert_filepath != NULL)
 		info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
 	lws_set_log_level(LLL_ERR, NULL);

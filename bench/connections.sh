@@ -1,0 +1,82 @@
+# As many connections as the machine allows: a daemon holds as many as it may have open
+# files, several share a port.
+# shellcheck shell=sh disable=SC3045 # ulimit -n: dash has it
+
+# Start daemon number $1 on the port of the first.
+connections_daemon() {
+	: >"$DIR/wsd-$1.err"
+	monitor-wsd --no-auth --listen "127.0.0.1:${port:-0}" --max-connections "$each" -d "$db" \
+		-- monitor-ingest --ack --quiet -d "$db" >/dev/null 2>"$DIR/wsd-$1.err" &
+	daemons="$daemons $!"
+	until grep -q 'listening on' "$DIR/wsd-$1.err"; do
+		kill -0 "$!" 2>/dev/null || {
+			cat "$DIR/wsd-$1.err" >&2
+			fail "daemon $1 did not start"
+		}
+		sleep 0.02
+	done
+	port=$(sed -n 's/.*listening on [^ ]*:\([0-9]*\).*/\1/p' "$DIR/wsd-$1.err" | head -n 1)
+}
+
+connections_memory() {
+	total=0
+	for pid in $daemons; do
+		total=$((total + $(awk '$1 == "VmRSS:" { print $2 }' "/proc/$pid/status")))
+	done
+	echo "$total"
+}
+
+# Hold connections, in as many processes as it takes, until descriptor 8 is closed.
+connections_hold() {
+	rm -f "$DIR/hold.fifo"
+	mkfifo "$DIR/hold.fifo"
+	exec 8<>"$DIR/hold.fifo"
+	n=1
+	while [ "$n" -le "$processes" ]; do
+		load hold -A 64 -c "$share" "ws://127.0.0.1:$port" 0 <"$DIR/hold.fifo" 8>&- >"$DIR/hold-$n" &
+		holders="$holders $!"
+		n=$((n + 1))
+	done
+	for n in $(seq "$processes"); do
+		until [ -s "$DIR/hold-$n" ]; do
+			# shellcheck disable=SC2086 # a list of numbers
+			kill -0 $holders 2>/dev/null || fail "connections were lost"
+			sleep 0.05
+		done
+	done
+}
+
+section_connections() {
+	ulimit -n "$(ulimit -Hn)"
+	each=$(($(ulimit -n) - 200))
+	# The kernel deals connections out to daemons by chance: leave it room.
+	processes=$(calc "int($(number "$CONNECTIONS") * 1.05 / $each) + 1")
+	share=$(($(number "$CONNECTIONS") / processes))
+	title "Connections: $CONNECTIONS, $processes daemons on one port"
+	db=$DIR/connections.db
+	port=''
+	remove_store "$db"
+	for n in $(seq "$processes"); do
+		connections_daemon "$n"
+	done
+	before=$(connections_memory)
+	connections_hold
+	after=$(connections_memory)
+	sample connections load uploads -c 100 -f "$CORPUS" "ws://127.0.0.1:$port" "$WSD_READ_SECONDS"
+	printf '  %-38s in %.1f s, %.1f kB each\n' "$((share * processes)) connected" \
+		"$(cat "$DIR"/hold-* | sort -g | tail -n 1)" \
+		"$(calc "($after - $before) / ($share * $processes)")"
+	printf '  %-38s %9.0f messages/s, p99 %.2f ms\n' "100 more, 1 record" "$(median connections)" \
+		"$(calc "$(median connections 4) * 1000")"
+	exec 8>&-
+	for pid in $holders; do
+		wait "$pid" || fail "connections were lost"
+	done
+	for pid in $daemons; do
+		kill "$pid"
+		wait "$pid" || fail "a daemon ended with status $?"
+	done
+	holders='' daemons=''
+	goal "memory of a connection" "$(calc "($after - $before) / ($share * $processes)")" at-most 8 " kB"
+	remove_store "$db"
+}
