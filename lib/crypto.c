@@ -13,6 +13,7 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
 
 #define KEY_BITS_MIN 1024
 #define KEY_BITS_MAX 16384
@@ -200,4 +201,10 @@ crypto_key_verify(const struct crypto_key *k, struct str text, struct str signat
 		return 0;
 	return error_set(e, ERROR_SYSTEM, "OpenSSL cannot verify a signature%s",
 	    q.memory ? ": out of memory" : "");
+}
+
+const char *
+crypto_certificate_fault(void *store)
+{
+	return X509_verify_cert_error_string(X509_STORE_CTX_get_error(store));
 }

@@ -47,4 +47,8 @@ const unsigned char *crypto_key_fingerprint(const struct crypto_key *k);
 int crypto_key_verify(const struct crypto_key *k, struct str text, struct str signature,
     struct error *e);
 
+/* What is wrong with a certificate, while it is verified: `store` is the X509_STORE_CTX
+ * that the verification's callback is given. The text is static. */
+const char *crypto_certificate_fault(void *store);
+
 #endif
