@@ -1,32 +1,22 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "intervals.h"
 #include "sqlite/sqlite.h"
 
 enum {
 	ID_PAGE = 1 << 16,          /* counts of so many numbers lie together */
-	INTERVALS_MOST = 1 << 19,   /* counted at once, one for each level */
 	NAMES_SLICE = 1024,         /* groups given out at a time */
 	NAMES_BYTES = 1 << 20,
 	NAMES_WORK = 1 << 16,       /* names looked at in one slice, counted or not */
 };
 
-/* An interval of a histogram, at one level; an empty slot where count is 0. */
-struct interval {
-	double time;                /* where it begins */
-	int64_t level;
-	uint64_t count;
-};
-
 struct counts {
 	struct sqlite *s;
 	enum tally_by by;
-	double interval, offset;
 	uint64_t kinds[RECORD_KINDS];
 	uint64_t **ids;             /* by number, in pages: [number / ID_PAGE][number % ID_PAGE] */
-	struct interval *slots;     /* open addressing */
-	size_t slot_count, used;    /* slot_count a power of two */
-	struct interval *last;      /* the slot of the last row */
+	struct intervals intervals;
 	struct error *e;
 };
 
@@ -74,82 +64,6 @@ count_watchdogs(struct counts *c, int64_t first)
 	return rc;
 }
 
-/* ---- counting by time ------------------------------------------------------ */
-
-/* Where the interval that holds `time` begins. Far out, where neighbouring
- * numbers are further apart than intervals, every time is its own. */
-static double
-interval_of(const struct counts *c, double time)
-{
-	double n = floor((time - c->offset) / c->interval), begin = n * c->interval + c->offset;
-
-	return fabs(n) < 0x1p53 && isfinite(begin) ? begin : time;
-}
-
-static struct interval *
-slot_of(struct interval *slots, size_t count, double time, int64_t level)
-{
-	uint64_t h;
-
-	time += 0.0;   /* -0.0 is 0.0 */
-	memcpy(&h, &time, sizeof(h));
-	h = (h ^ (uint64_t)level * 0x9e3779b97f4a7c15u) * 0x9fb21c651e98df25u;
-	h ^= h >> 32;
-	while (slots[h & (count - 1)].count > 0 && (slots[h & (count - 1)].time != time ||
-	    slots[h & (count - 1)].level != level))
-		h++;
-	return &slots[h & (count - 1)];
-}
-
-static int
-more_slots(struct counts *c)
-{
-	size_t n = c->slot_count > 0 ? c->slot_count * 2 : 1024;
-	struct interval *slots;
-
-	if (c->used >= INTERVALS_MOST)
-		return error_set(c->e, ERROR_USAGE, "more than %d intervals and levels to count:"
-		    " choose a longer interval or a shorter time", INTERVALS_MOST);
-	if ((slots = calloc(n, sizeof(*slots))) == NULL)
-		return error_memory(c->e);
-	for (size_t i = 0; i < c->slot_count; i++)
-		if (c->slots[i].count > 0)
-			*slot_of(slots, n, c->slots[i].time, c->slots[i].level) = c->slots[i];
-	free(c->slots);
-	c->slots = slots;
-	c->slot_count = n;
-	c->last = NULL;
-	return 0;
-}
-
-static int
-count_time(struct counts *c, const struct entry *en)
-{
-	double time = interval_of(c, en->time);
-
-	if (c->last == NULL || c->last->time != time || c->last->level != en->level) {
-		if (c->used >= c->slot_count / 2 && more_slots(c) == -1)
-			return -1;
-		c->last = slot_of(c->slots, c->slot_count, time, en->level);
-		if (c->last->count == 0) {
-			*c->last = (struct interval){ time + 0.0, en->level, 0 };
-			c->used++;
-		}
-	}
-	c->last->count++;
-	return 0;
-}
-
-static int
-by_time(const void *a, const void *b)
-{
-	const struct interval *x = a, *y = b;
-
-	if (x->time != y->time)
-		return x->time < y->time ? -1 : 1;
-	return (x->level > y->level) - (x->level < y->level);
-}
-
 /* ---- counting --------------------------------------------------------------- */
 
 static void
@@ -160,9 +74,7 @@ forget(struct counts *c)
 		free(c->ids[i]);
 		c->ids[i] = NULL;
 	}
-	free(c->slots);
-	c->slots = c->last = NULL;
-	c->slot_count = c->used = 0;
+	intervals_clear(&c->intervals);
 }
 
 static void
@@ -203,7 +115,7 @@ count_entry(void *arg, enum record_kind kind, const struct entry *en)
 	case TALLY_BY_SENDER:
 		return count_id(c, en->sender, 1);
 	default:
-		return count_time(c, en);
+		return intervals_count(&c->intervals, en->time, en->level, c->e);
 	}
 }
 
@@ -222,23 +134,6 @@ give_kinds(const struct counts *c, give *row, void *arg)
 		if (c->kinds[k] > 0)
 			rc = row(arg, &(struct tally){ .kind = (enum record_kind)k,
 			    .count = c->kinds[k] });
-	return rc;
-}
-
-static int
-give_intervals(struct counts *c, give *row, void *arg)
-{
-	size_t n = 0;
-	int rc = 0;
-
-	for (size_t i = 0; i < c->slot_count; i++)
-		if (c->slots[i].count > 0)
-			c->slots[n++] = c->slots[i];
-	if (n > 0)
-		qsort(c->slots, n, sizeof(*c->slots), by_time);
-	for (size_t i = 0; rc == 0 && i < n; i++)
-		rc = row(arg, &(struct tally){ .time = c->slots[i].time, .level = c->slots[i].level,
-		    .count = c->slots[i].count });
 	return rc;
 }
 
@@ -334,7 +229,8 @@ int
 sqlite_tally(void *impl, const struct query *q, enum tally_by by, double interval,
     double offset, give *row, void *arg, struct error *e)
 {
-	struct counts c = { .s = impl, .by = by, .interval = interval, .offset = offset, .e = e };
+	struct counts c = { .s = impl, .by = by, .e = e,
+	    .intervals = { .length = interval, .offset = offset } };
 	int rc;
 
 	if (by == TALLY_BY_TIME && !(interval > 0 && isfinite(interval) && isfinite(offset)))
@@ -347,7 +243,7 @@ sqlite_tally(void *impl, const struct query *q, enum tally_by by, double interva
 	if (by == TALLY_BY_KIND)
 		rc = give_kinds(&c, row, arg);
 	else if (by == TALLY_BY_TIME)
-		rc = give_intervals(&c, row, arg);
+		rc = intervals_give(&c.intervals, row, arg);
 	else
 		rc = give_names(&c, row, arg, e);
 out:
