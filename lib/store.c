@@ -22,25 +22,36 @@ engine_for(const char *url, const char **rest, struct error *e)
 	return NULL;
 }
 
+static struct store *
+wrap(const struct store_backend *engine, void *impl, struct error *e)
+{
+	struct store *s;
+
+	if (impl == NULL)
+		return NULL;
+	if ((s = calloc(1, sizeof(*s))) == NULL) {
+		error_memory(e);
+		engine->close(impl);
+		return NULL;
+	}
+	s->engine = engine;
+	s->impl = impl;
+	return s;
+}
+
 struct store *
 store_open(const char *url, enum store_mode mode, struct error *e)
 {
 	const char *rest;
 	const struct store_backend *engine = engine_for(url, &rest, e);
-	struct store *s;
 
-	if (engine == NULL)
-		return NULL;
-	if ((s = calloc(1, sizeof(*s))) == NULL) {
-		error_memory(e);
-		return NULL;
-	}
-	s->engine = engine;
-	if ((s->impl = engine->open(rest, mode, e)) == NULL) {
-		free(s);
-		return NULL;
-	}
-	return s;
+	return engine == NULL ? NULL : wrap(engine, engine->open(rest, mode, e), e);
+}
+
+struct store *
+store_open_remote(const struct client_settings *settings, enum store_mode mode, struct error *e)
+{
+	return wrap(&store_remote, remote_open(settings, mode, e), e);
 }
 
 void
@@ -113,7 +124,7 @@ store_ask(struct store *s, const struct query *q, struct error *e)
 	}
 	a->store = s;
 	a->q = *q;
-	if (q->limit != SIZE_MAX && q->limit > 0 && !q->reverse && q->after == NULL &&
+	if (q->limit != SIZE_MAX && q->limit > s->engine->newest && !q->reverse && q->after == NULL &&
 	    find_newest(a, q, e) == -1) {
 		free(a);
 		return NULL;

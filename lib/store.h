@@ -1,5 +1,5 @@
 /*
- * store.h - the one door to the store.
+ * store.h - the one door to the store, or to the daemon that stands before it.
  *
  * A store keeps records in the order in which it took them (their arrival, a
  * number that never repeats), finds them again by time, watchdog, sender and
@@ -35,6 +35,17 @@ enum store_mode {
 /* Caller owns the store and closes it with store_close(). */
 struct store *store_open(const char *url, enum store_mode mode, struct error *e);
 void store_close(struct store **s);
+
+/* The store behind a daemon: of one watchdog's records, that of the token, which labels
+ * what is added. It can be asked, and added to, nothing else (ERROR_USAGE). For
+ * STORE_READ it connects when it is first asked. A connection that breaks is made again:
+ * a few times for who asks (then ERROR_BUSY), for who watches not at all (ERROR_BUSY at
+ * once, and the next call tries again), for as long as it takes for who adds. Offers are
+ * stored once, however often they are sent; whether they had been stored before, the
+ * daemon does not say. */
+struct client_settings;
+struct store *store_open_remote(const struct client_settings *settings, enum store_mode mode,
+    struct error *e);
 
 /* ---- add ---------------------------------------------------------------- */
 

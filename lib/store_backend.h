@@ -6,12 +6,14 @@
 #ifndef MONITOR_STORE_BACKEND_H
 #define MONITOR_STORE_BACKEND_H
 
+#include "client.h"
 #include "store.h"
 
 struct store_backend {
 	const char *name;
 
-	/* Is this URL ours? If so `*rest` is what follows the scheme. */
+	/* Is this URL ours? If so `*rest` is what follows the scheme. (NULL, as are open and
+	 * await, for an engine that is not found by a URL.) */
 	bool (*claims)(const char *url, const char **rest);
 
 	void *(*open)(const char *rest, enum store_mode mode, struct error *e);
@@ -21,7 +23,9 @@ struct store_backend {
 	    struct store_added *added, struct error *e);
 
 	/* A walk in one direction; `limit` counts from the query's start. store.c
-	 * turns "the newest N, oldest first" into one of these. */
+	 * turns "the newest N, oldest first" into one of these; but up to `newest`
+	 * of them the engine finds by itself. */
+	size_t newest;
 	void *(*ask)(void *impl, const struct query *q, struct error *e);
 	int (*next)(void *answer, struct record *r, struct error *e);
 	void (*position)(const void *answer, struct cursor *c);
@@ -49,5 +53,9 @@ struct store_backend {
 };
 
 extern const struct store_backend store_sqlite;
+
+/* Opened by what a URL cannot hold: a token. */
+extern const struct store_backend store_remote;
+void *remote_open(const struct client_settings *settings, enum store_mode mode, struct error *e);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -162,19 +163,21 @@ fake_request(struct fake *f)
 __attribute__((unused)) static void
 fake_take(struct fake *f)
 {
+	int on = 1;
+
 	fake_must((f->fd = accept(f->listener, NULL, NULL)) != -1, "accept");
+	setsockopt(f->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	f->connections++;
 }
 
 /* ... and shake hands with them. */
-__attribute__((unused)) static bool
-fake_accept(struct fake *f)
+static bool
+fake_shake(struct fake *f)
 {
 	char accept_key[32], answer[256];
 	const char *key;
 	int n;
 
-	fake_take(f);
 	if (!fake_request(f) || (key = strcasestr(f->message.data, "sec-websocket-key: ")) == NULL)
 		return false;
 	key += strlen("sec-websocket-key: ");
@@ -182,6 +185,13 @@ fake_accept(struct fake *f)
 	n = snprintf(answer, sizeof(answer), "HTTP/1.1 101 Switching Protocols\r\n"
 	    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n", accept_key);
 	return fake_put(f, answer, (size_t)n);
+}
+
+__attribute__((unused)) static bool
+fake_accept(struct fake *f)
+{
+	fake_take(f);
+	return fake_shake(f);
 }
 
 /* ---- frames ---- */
