@@ -21,7 +21,7 @@ struct client_settings {
 	const char *token;       /* or the token itself (from the environment) */
 	const char *ca;          /* PEM file that vouches for the server; NULL: the system's */
 	const char *cert, *key;  /* our own certificate, PEM files; NULL: none */
-	bool insecure;           /* a token may go to another host without TLS */
+	bool insecure;           /* --insecure: a token may go to another host without TLS */
 	double timeout;          /* seconds that connecting, or an answer, may take; 0: any number */
 	int stop_fd;             /* once this polls readable, whatever waits gives up (ERROR_NONE);
 	                          * 0: none */

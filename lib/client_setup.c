@@ -217,8 +217,8 @@ client_check(const struct client_settings *s, const struct client_url *u, bool t
 	if ((s->cert == NULL) != (s->key == NULL))
 		return error_set(e, ERROR_USAGE, "a certificate and its key belong together");
 	if (!u->tls && token && !u->loopback && !s->insecure)
-		return error_set(e, ERROR_USAGE, "%s: everybody on the way there could read the token; "
-		    "wss:// hides it (or allow it as insecure)", s->url);
+		return error_set(e, ERROR_USAGE, "%s: everybody on the way there could read the "
+		    "token: take wss://, or --insecure", s->url);
 	/* libwebsockets cuts both at a place where nothing is left to verify. */
 	if (u->tls && (strchr(u->host, ':') != NULL || strlen(u->host) > TLS_HOST_MAX))
 		return error_set(e, ERROR_USAGE, "%s: with wss:// the host must be a name of at most "

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -22,7 +23,8 @@
 #define PASS_ON ((size_t)64 << 10)   /* so much in a batch is passed on in the midst of a round */
 #define PIPE_SIZE (1 << 20)
 #define COMPLAINTS 60.0           /* seconds between two of the same */
-#define PATIENCE 2.0              /* seconds for answers to leave after a signal */
+#define PATIENCE 2.0              /* seconds for answers to leave after a signal, */
+#define PATIENCE_REMOTE 5.0       /* and for a daemon to answer */
 
 enum watch_kind { WATCH_SIGNAL, WATCH_SETTLED, WATCH_LISTENER, WATCH_INPUT, WATCH_ANSWERS };
 
@@ -62,7 +64,8 @@ struct loop {
 	bool waiters;                 /* some wait for a permit */
 	double reopen;                /* when to accept again, if nobody leaves before */
 	double complain;              /* not before that, again, of that */
-	double deadline;              /* once stopped */
+	double deadline;              /* once stopped, for answers to leave, */
+	double give_up;               /* and for a daemon to answer */
 };
 
 static double
@@ -456,6 +459,7 @@ stop(struct loop *l, struct error *e)
 		;
 	l->result->stopped = true;
 	l->deadline = clock_now() + PATIENCE;
+	l->give_up = clock_now() + PATIENCE_REMOTE;
 	notify_send("STOPPING=1");
 	if (watch_set(l, &l->signals, false, NULL, e) == -1 || doors_set(l, false, e) == -1)
 		return -1;
@@ -562,6 +566,8 @@ play_round(struct loop *l, struct error *e)
 	progress_show(l->result->added.stored + l->result->added.duplicates, l->intake->bytes);
 	if (!l->accepting && clock_now() >= l->reopen && doors_set(l, true, e) == -1)
 		return -1;
+	if (l->result->stopped && l->setup->give_up_fd > 0 && clock_now() >= l->give_up)
+		eventfd_write(l->setup->give_up_fd, 1);
 	return bury(l, e);
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,10 +22,12 @@
 #include "producer.h"
 #include "progress.h"
 #include "refuse.h"
+#include "remote.h"
 #include "store.h"
 #include "when.h"
 
 #define MAX_LINE ((uint64_t)4 << 20)
+#define MAX_LINE_REMOTE ((uint64_t)1023 << 10)   /* a daemon takes messages of 1 MiB */
 #define LONG_LINES ((size_t)16 << 20)   /* memory for begun long lines, of all producers */
 #define LISTENERS 16
 
@@ -33,6 +36,7 @@ enum { OPT_ACK = CLI_OWN, OPT_LISTEN, OPT_REJECT, OPT_MAX_FUTURE, OPT_MAX_LINE, 
 static const struct cli_option options[] = {
 	{ 0, NULL, NULL, "Where to" },
 	{ 'd', "store", "URL", "the store (default: $MONITOR_STORE, " STORE_DEFAULT ")" },
+	REMOTE_OPTIONS,
 	{ OPT_SALVAGE, "salvage", "OLD", "read what is left of the damaged store OLD into it" },
 	{ 0, NULL, NULL, "From where" },
 	{ OPT_LISTEN, "listen", "WHERE", "take producers on unix:PATH or systemd:" },
@@ -41,7 +45,7 @@ static const struct cli_option options[] = {
 	{ 'k', "kind", "KIND", "of records without one: log (default) or notification" },
 	{ 'W', "watchdog", "CODE", "of records without one (default: local)" },
 	{ OPT_MAX_FUTURE, "max-future", "DURATION", "refuse times further ahead of now" },
-	{ OPT_MAX_LINE, "max-line", "SIZE", "refuse longer lines (default: 4M)" },
+	{ OPT_MAX_LINE, "max-line", "SIZE", "refuse longer lines (default: 4M, with --url 1023k)" },
 	{ OPT_REJECT, "reject", "FILE", "append refused lines to FILE" },
 	{ 0, NULL, NULL, "Other" },
 	{ 'q', "quiet", NULL, "no progress, no summary: only errors" },
@@ -51,6 +55,7 @@ static const struct cli_option options[] = {
 
 struct settings {
 	const char *store;
+	struct client_settings remote;   /* url NULL: the store is here */
 	const char *salvage;
 	const char *reject;
 	const char *listen[LISTENERS];
@@ -128,14 +133,17 @@ parse_settings(struct settings *s, int argc, char **argv)
 	*s = (struct settings){
 		.defaults = { .kind = RECORD_LOG, .watchdog = str_of("local") },
 		.max_future = INFINITY,
-		.max_line = MAX_LINE,
 	};
 	while ((key = cli_next(&cli)) != -1)
-		parse_option(s, key);
+		if (!remote_take(&s->remote, key))
+			parse_option(s, key);
+	remote_check(&s->remote, s->store);
 	s->files = (const char *const *)(argv + optind);
 	s->file_count = (size_t)(argc - optind);
 	if (s->salvage != NULL && (s->file_count > 0 || s->listen_count > 0))
 		cli_usage("--salvage takes neither files nor --listen");
+	if (s->salvage != NULL && s->remote.url != NULL)
+		cli_usage("--salvage needs a local store: --url uploads to a daemon");
 	if (s->listen_count > 0 && s->file_count > 0)
 		cli_usage("--listen and files do not go together");
 	if (s->file_count == 0) {
@@ -143,6 +151,8 @@ parse_settings(struct settings *s, int argc, char **argv)
 		s->file_count = 1;
 	}
 	s->store = cli_store(s->store);
+	if (s->max_line == 0)
+		s->max_line = s->remote.url != NULL ? MAX_LINE_REMOTE : MAX_LINE;
 }
 
 /* ---- one run ---- */
@@ -188,16 +198,19 @@ static void
 summarize(const struct settings *s, const struct intake *in, const struct loop_result *r)
 {
 	uint64_t replaced = ndjson_replaced(in->reader);
-	char more[80] = "";
+	char duplicates[48] = "", more[80] = "";
 
 	if (s->quiet)
 		return;
 	if (replaced > 0)
 		snprintf(more, sizeof(more), ", %" PRIu64 " lone surrogate%s replaced", replaced,
 		    replaced == 1 ? "" : "s");
-	cli_warn("%" PRIu64 " record%s (%" PRIu64 " refused, %" PRIu64 " duplicate%s%s)",
-	    r->added.stored, r->added.stored == 1 ? "" : "s", in->refuse.count,
-	    r->added.duplicates, r->added.duplicates == 1 ? "" : "s", more);
+	/* Those that a daemon drops it does not tell. */
+	if (s->remote.url == NULL)
+		snprintf(duplicates, sizeof(duplicates), ", %" PRIu64 " duplicate%s",
+		    r->added.duplicates, r->added.duplicates == 1 ? "" : "s");
+	cli_warn("%" PRIu64 " record%s (%" PRIu64 " refused%s%s)", r->added.stored,
+	    r->added.stored == 1 ? "" : "s", in->refuse.count, duplicates, more);
 }
 
 static void
@@ -250,7 +263,7 @@ ingest(const struct settings *s, struct store *store, struct intake *in, struct 
 		goto out;
 	}
 	if (open_listeners(s, &listeners, e) == -1 ||
-	    (pipeline = pipeline_new(store, in->refuse.fd, e)) == NULL)
+	    (pipeline = pipeline_new(store, in->refuse.fd, s->remote.url != NULL, e)) == NULL)
 		goto out;
 	if (s->listen_count > 0)
 		announce(s);
@@ -263,6 +276,7 @@ ingest(const struct settings *s, struct store *store, struct intake *in, struct 
 		.files = s->files,
 		.file_count = s->file_count,
 		.signals = &signals,
+		.give_up_fd = s->remote.stop_fd,
 	}, r, e);
 out:
 	pipeline_free(&pipeline);
@@ -294,7 +308,7 @@ run(const struct settings *s, struct store *store)
 	int result = ingest(s, store, &in, &r, &e);
 
 	if (result == -1)
-		cli_warn("%s", e.text);
+		cli_warn("%s", e.kind == ERROR_NONE ? "stopped before all of it was stored" : e.text);
 	if (in.reader != NULL)
 		summarize(s, &in, &r);
 	ndjson_free(&in.reader);
@@ -322,6 +336,34 @@ salvage(const struct settings *s, struct store *store)
 	return result == 0 ? EXIT_SUCCESS : EXIT_ERROR;
 }
 
+/* ---- where to ---- */
+
+static void
+tell_trouble(void *arg, const char *why)
+{
+	const struct settings *s = arg;
+
+	progress_clear();
+	if (why != NULL)
+		cli_warn("%s; trying again", why);
+	else if (!s->quiet)
+		cli_warn("%s: it goes on", s->remote.url);
+}
+
+static struct store *
+open_store(struct settings *s, struct error *e)
+{
+	if (s->remote.url == NULL)
+		return store_open(s->store, STORE_WRITE, e);
+	if ((s->remote.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) == -1) {
+		error_errno(e, errno, "eventfd");
+		return NULL;
+	}
+	s->remote.trouble = tell_trouble;
+	s->remote.arg = s;
+	return store_open_remote(&s->remote, STORE_WRITE, e);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -332,7 +374,7 @@ main(int argc, char **argv)
 
 	cli_fill_streams();
 	parse_settings(&s, argc, argv);
-	if ((store = store_open(s.store, STORE_WRITE, &e)) == NULL)
+	if ((store = open_store(&s, &e)) == NULL)
 		cli_die(status_of(&e), "%s", e.text);
 	status = s.salvage != NULL ? salvage(&s, store) : run(&s, store);
 	store_close(&store);

@@ -12,7 +12,8 @@
 #define INTERVAL 0.2
 
 static struct {
-	bool on, drawn;
+	bool on;
+	bool drawn;            /* behind the lock of stderr */
 	uint64_t total;
 	double begun, last;    /* CLOCK_MONOTONIC */
 } progress;
@@ -66,8 +67,9 @@ progress_show(uint64_t records, uint64_t bytes)
 	if (!progress.on || (now = clock_now()) < progress.last + INTERVAL)
 		return;
 	progress.last = now;
-	progress.drawn = true;
 	now -= progress.begun;
+	flockfile(stderr);
+	progress.drawn = true;
 	fprintf(stderr, "\r%" PRIu64 " records  %s/s  %sB", records,
 	    short_number((double)records / now, rate), short_number((double)bytes, size));
 	if (progress.total > 0 && bytes > 0) {
@@ -77,14 +79,17 @@ progress_show(uint64_t records, uint64_t bytes)
 	}
 	fputs("\033[K", stderr);
 	fflush(stderr);
+	funlockfile(stderr);
 }
 
 void
 progress_clear(void)
 {
-	if (!progress.drawn)
-		return;
-	fputs("\r\033[K", stderr);
-	fflush(stderr);
-	progress.drawn = false;
+	flockfile(stderr);
+	if (progress.drawn) {
+		fputs("\r\033[K", stderr);
+		fflush(stderr);
+		progress.drawn = false;
+	}
+	funlockfile(stderr);
 }

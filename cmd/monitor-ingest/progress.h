@@ -17,7 +17,7 @@ bool progress_on(void);
 /* So far; drawn at most five times a second. */
 void progress_show(uint64_t records, uint64_t bytes);
 
-/* Take the line away: before a message, and at the end. */
+/* Take the line away: before a message, and at the end. From any thread. */
 void progress_clear(void);
 
 #endif

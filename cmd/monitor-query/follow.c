@@ -14,6 +14,8 @@
 enum {
 	TAIL = 10,            /* records that --follow begins with */
 	SAVE_MS = 1000,       /* the file is written no more often than this */
+	RETRY_MS = 100,       /* before a daemon that is gone is tried again: doubled */
+	RETRY_MOST_MS = 10000, /* each time, up to this */
 };
 
 struct follower {
@@ -26,6 +28,7 @@ struct follower {
 	bool placed;          /* `at` counts */
 	struct cursor saved;  /* what the file holds */
 	int64_t saved_ms;     /* when it was written */
+	int retry_ms;         /* the next wait for a daemon; 0: it is there */
 };
 
 static int64_t
@@ -82,6 +85,21 @@ drain(struct follower *f, struct answer *a, struct cursor *last, struct error *e
 	return !*f->over;
 }
 
+/* Is there nothing behind our position? A daemon shows one watchdog's records: when the last of
+ * them are purged, their end goes back, and may be nowhere (store 0). */
+static bool
+nothing_new(const struct follower *f, const struct cursor *end)
+{
+	bool daemon = f->request->remote.url != NULL;
+
+	if (!f->placed)
+		return false;
+	if (daemon && end->store == 0)
+		return true;
+	return f->at.store == end->store && (daemon ? f->at.arrival >= end->arrival :
+	    f->at.arrival == end->arrival);
+}
+
 /* All that has arrived until now. */
 static int
 catch_up(struct follower *f, struct error *e)
@@ -94,11 +112,11 @@ catch_up(struct follower *f, struct error *e)
 
 	if (store_end(f->store, &end, e) == -1)
 		return -1;
+	if (nothing_new(f, &end))
+		return 0;
 	if (f->placed && from.store == end.store && from.arrival > end.arrival)
 		return error_set(e, ERROR_INVALID, "%s: the store has not come to this position yet; "
 		    "was it restored from a backup?", f->request->store);
-	if (f->placed && from.store == end.store && from.arrival == end.arrival)
-		return 0;
 	q.upto = end.arrival;
 	q.after = f->placed ? &from : NULL;
 	if (q.limit > 0) {
@@ -107,14 +125,19 @@ catch_up(struct follower *f, struct error *e)
 		rc = drain(f, a, &last, e);
 		answer_close(&a);
 	}
-	if (rc == -1 || show_status(out_flush(), e) == -1)
+	/* Even if the rest of the answer cannot be had: what is shown is not to be shown again. */
+	if ((rc == -1 && e->kind != ERROR_BUSY && e->kind != ERROR_NONE) ||
+	    show_status(out_flush(), e) == -1)
 		return -1;
 	if (!out_empty())
-		return 0;   /* a signal, and a reader who takes no more */
+		return rc == -1 ? -1 : 0;   /* a signal, and a reader who takes no more */
 	if (f->show.shown > before) {
 		f->at = last;
 		f->placed = true;
+		f->query.limit = SIZE_MAX;
 	}
+	if (rc == -1)
+		return -1;
 	/* Behind a position, a limit ends the walk before its end. The time is kept,
 	 * for somebody who goes on from here in the order of time. */
 	if (rc == 1 && (q.after == NULL || f->show.shown - before < q.limit)) {
@@ -150,6 +173,46 @@ wait_for_news(struct follower *f, int watch_fd, int ending_fd, struct error *e)
 		if (fds[0].revents != 0)
 			return 1;
 	}
+}
+
+/* The daemon is gone, for this reason: wait before it is tried again. As wait_for_news(). */
+static int
+wait_for_daemon(struct follower *f, int ending_fd, struct error *e)
+{
+	struct pollfd ending = { .fd = ending_fd, .events = POLLIN };
+
+	if (f->retry_ms == 0 && !f->request->quiet)
+		cli_warn("%s; trying again", e->text);
+	f->retry_ms = f->retry_ms == 0 ? RETRY_MS : f->retry_ms * 2;
+	if (f->retry_ms > RETRY_MOST_MS)
+		f->retry_ms = RETRY_MOST_MS;
+	if (save_due(f) != -1 && save(f, e) == -1)
+		return -1;
+	/* Not all followers at once. */
+	if (poll(&ending, 1, f->retry_ms / 2 + (int)(clock_ms() % (f->retry_ms / 2))) == 1 && !*f->over)
+		return error_set(e, ERROR_NONE, "nobody reads the output");
+	return !*f->over;
+}
+
+/* Look what there is, and wait for what calls for the next look: 1, or 0 when it is over, or
+ * -1. */
+static int
+look(struct follower *f, int watch_fd, int ending_fd, struct error *e)
+{
+	if (!f->request->follow)
+		return catch_up(f, e);
+	/* First this, then the look: what comes between the two wakes us again. */
+	store_watched(f->store);
+	if (catch_up(f, e) == 0) {
+		f->query.limit = SIZE_MAX;
+		f->retry_ms = 0;
+		return wait_for_news(f, watch_fd, ending_fd, e);
+	}
+	if (*f->over)
+		return 0;
+	if (f->request->remote.url == NULL || e->kind != ERROR_BUSY)
+		return -1;
+	return wait_for_daemon(f, ending_fd, e);
 }
 
 /* Where to begin, and with how many. */
@@ -191,14 +254,9 @@ follow(struct store *store, const struct request *r, int ending_fd, bool fresh, 
 		return -1;
 	if (r->follow && (watch_fd = store_watch(store, e)) == -1)
 		return -1;
-	do {
-		/* First this, then the look: what comes between the two wakes us again. */
-		if (r->follow)
-			store_watched(store);
-		if ((rc = catch_up(&f, e)) == -1)
-			break;
-		f.query.limit = SIZE_MAX;
-	} while (r->follow && (rc = wait_for_news(&f, watch_fd, ending_fd, e)) == 1);
+	do
+		rc = look(&f, watch_fd, ending_fd, e);
+	while (rc == 1);
 	/* What is out is out, however it ended. */
 	if (save_due(&f) != -1 && save(&f, rc == -1 ? NULL : e) == -1)
 		rc = -1;

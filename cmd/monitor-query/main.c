@@ -57,6 +57,20 @@ catch_disk_failure(void)
 	sigaction(SIGBUS, &action, NULL);
 }
 
+static int
+open_remote(const struct request *r, int ending_fd, struct store **s, struct error *e)
+{
+	struct client_settings settings = r->remote;
+
+	settings.stop_fd = ending_fd != -1 ? ending_fd : 0;
+	if ((*s = store_open_remote(&settings, STORE_READ, e)) != NULL)
+		return 0;
+	if (e->kind != ERROR_USAGE)
+		return -1;
+	cli_warn("%s", e->text);
+	return EXIT_USAGE;
+}
+
 /* Open the store: 0, an exit status where there is none, or -1. A follower
  * waits for one (`*fresh`). */
 static int
@@ -64,6 +78,8 @@ open_store(const struct request *r, int ending_fd, struct store **s, bool *fresh
 {
 	int rc;
 
+	if (r->remote.url != NULL)
+		return open_remote(r, ending_fd, s, e);
 	while ((*s = store_open(r->store, STORE_READ, e)) == NULL && e->kind == ERROR_ABSENT) {
 		if (!*fresh && !r->quiet)
 			cli_warn("%s: no store there yet%s", r->store,

@@ -14,6 +14,7 @@
 
 #include "cli.h"
 #include "match.h"
+#include "remote.h"
 #include "when.h"
 
 enum {
@@ -24,6 +25,7 @@ enum {
 
 static const struct cli_option options[] = {
 	{ 'd', "store", "URL", "the store (default: $MONITOR_STORE, or /var/lib/monitor/monitor.db)" },
+	REMOTE_OPTIONS,
 	{ 0, NULL, NULL, "Which records" },
 	{ 'w', "timewindow", "DURATION", "not older than this (seconds; 90s, 10m, 2h, 7d)" },
 	{ 'S', "since", "TIME", "from this time on" },
@@ -109,6 +111,7 @@ read_count(const char *option, const char *text)
 		cli_usage("%s: '%s' is not a number", option, text);
 	return (size_t)n;
 }
+
 static int64_t
 read_level(const char *text)
 {
@@ -348,6 +351,8 @@ check(const struct request *r, const struct raw *raw)
 		    "not for a summary of them");
 	if (r->action >= ACTION_STATS && filtered)
 		cli_usage("--stats, --backup and --verify are about the whole store, without filters");
+	if (r->action >= ACTION_STATS && r->remote.url != NULL)
+		cli_usage("--stats, --backup and --verify need a local store: --url asks a daemon");
 	if (r->action != ACTION_SHOW && r->output_given && r->output != &output_text &&
 	    r->output != &output_ndjson)
 		cli_usage("--output: a summary is text or ndjson");
@@ -404,20 +409,22 @@ void
 request_parse(struct request *r, int argc, char *argv[])
 {
 	struct cli cli = { .program = "monitor-query", .synopsis = "[OPTION]...",
-	    .about = "Ask a store for its records.", .options = options, .argc = argc, .argv = argv };
+	    .about = "Ask a store for its records, or the daemon before it.", .options = options, .argc = argc, .argv = argv };
 	struct raw raw = { .case_sensitive = -1 };
 	struct error e;
 	int key;
 
 	*r = (struct request){ .query = query_all(), .pager = true };
 	while ((key = cli_next(&cli)) != -1)
-		if (!take_filter(r, &raw, key) && !take_action(r, &raw, key))
+		if (!remote_take(&r->remote, key) && !take_filter(r, &raw, key) &&
+		    !take_action(r, &raw, key))
 			take_shape(r, &raw, key);
 	if (r->top > 0 && raw.actions == 0)
 		r->action = ACTION_SENDERS;
+	remote_check(&r->remote, raw.store);
 	check(r, &raw);
 	take_operands(r, argc, argv);
-	r->store = cli_store(raw.store);
+	r->store = r->remote.url != NULL ? r->remote.url : cli_store(raw.store);
 	r->query.watchdogs = raw.watchdogs;
 	r->query.senders = raw.senders;
 	set_times(&r->query, &raw, r->view.utc);

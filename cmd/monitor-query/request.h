@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "client.h"
 #include "output.h"
 #include "query.h"
 #include "str.h"
@@ -24,7 +25,8 @@ enum action {
 };
 
 struct request {
-	const char *store;             /* URL */
+	const char *store;             /* URL: of the store, or the daemon */
+	struct client_settings remote; /* of the daemon; url NULL: there is none in between */
 	enum action action;
 	struct query query;            /* its strings are argv's, its arrays ours */
 	struct match *match;           /* query.match points here */

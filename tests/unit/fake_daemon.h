@@ -149,6 +149,16 @@ fake_get_records(struct fake_daemon *d, const struct str m[F_MEMBERS])
 
 /* ---- uploads ---- */
 
+/* There is room for all. */
+static void
+fake_copy(struct buf *texts, struct str *s)
+{
+	const char *to = texts->data + texts->len;
+
+	buf_add_str(texts, *s);
+	s->data = to;
+}
+
 static void
 fake_upload(struct fake_daemon *d, const struct str m[F_MEMBERS], bool logs)
 {
@@ -172,10 +182,9 @@ fake_upload(struct fake_daemon *d, const struct str m[F_MEMBERS], bool logs)
 		offers[n] = (struct store_offer){ line.record, str_of(source), seq++, false };
 		offers[n].record.kind = logs ? RECORD_LOG : RECORD_NOTIFICATION;
 		/* The reader's strings are good for one line. */
-		offers[n].record.sender.data = texts.data + texts.len;
-		buf_add_str(&texts, line.record.sender);
-		offers[n].record.message.data = texts.data + texts.len;
-		buf_add_str(&texts, line.record.message);
+		fake_copy(&texts, &offers[n].record.sender);
+		fake_copy(&texts, &offers[n].record.message);
+		fake_copy(&texts, &offers[n].record.extra);
 	}
 	if (store_add(d->store, offers, n, &added, &e) == -1)
 		fixture_fail("the daemon's store", e.text);

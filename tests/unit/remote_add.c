@@ -52,7 +52,8 @@ holds(const char *path, const struct store_offer *offers, size_t n)
 			want = &offers[i < n ? i : 0].record;
 			if (i++ >= n || want->kind != r.kind || want->level != r.level ||
 			    want->time != r.time || !str_equal(want->sender, r.sender) ||
-			    !str_equal(want->message, r.message) || !str_equal(r.watchdog, str_of("w0")))
+			    !str_equal(want->message, r.message) || !str_equal(want->extra, r.extra) ||
+			    !str_equal(r.watchdog, str_of("w0")))
 				break;
 		}
 	answer_close(&a);
@@ -84,6 +85,8 @@ test_adding(void)
 	for (size_t i = 0; i < N; i++) {
 		offers[i] = offer(&samples[i], i < 2000 ? "one" : i < 3000 ? NULL : i % 2 ? longer : "two",
 		    (int64_t)(i / 700 * 10 + i));
+		if (i % 3 == 0)
+			offers[i].record.extra = str_of("{\"x\":[1.50,\"\\u00e9\"]}");
 		offers[i].refused = i % 1000 == 999;
 	}
 	tap_ok(store_add(far, offers, N, &added, &e) == 0 && added.stored == N - 5,
