@@ -8,3 +8,9 @@ load helper
 	"$PROJECT/tests/torture.sh" 8 "$((RANDOM + 1))" >said 2>&1 || { cat said; return 1; }
 	grep 'torture: 8 cycles survived ' said
 }
+
+@test "the same through daemons and over WebSocket, with their sinks killed, stopped and out of space" {
+	export TMPDIR=$PWD
+	"$PROJECT/tests/torture-wsd.sh" 8 "$((RANDOM + 1))" >said 2>&1 || { cat said; return 1; }
+	grep 'torture: 8 cycles survived ' said
+}

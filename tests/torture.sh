@@ -10,28 +10,10 @@
 set -u
 cycles=${1:-${CYCLES:-200}}
 seed=${2:-${SEED:-$((SRANDOM % 1000000))}}
-project=$(cd "$(dirname "$0")/.." && pwd)
-BUILD=${BUILD:-$project/build}
-case $BUILD in /*) ;; *) BUILD=$project/$BUILD ;; esac
-PATH=$BUILD:$BUILD/tests:$PATH
-unset MONITOR_STORE
-dir=$(mktemp -d "${TMPDIR:-/tmp}/torture.XXXXXX")
-cd "$dir" || exit
-RANDOM=$seed
-
 BAD=17           # every so many-th line is no record
 LONG=200         # and every so many-th is long
 SOURCES="p1 p2 p3 p4 c1 c2"
-declare -A pids  # of the producers by source, and of the ingester
-declare -A kills
-checks=0
-
-fail() {
-	echo "torture: FAILED after $((cycle - 1)) cycles (seed $seed): $*" >&2
-	echo "torture: what there is to look at is in $dir" >&2
-	for name in "${!pids[@]}"; do kill -KILL "${pids[$name]}" 2>/dev/null; done
-	exit 1
-}
+. "$(dirname "$0")/torture.bash"
 
 start_ingester() {
 	monitor-ingest --quiet --ack --listen unix:s --reject refused -d m.db 2>>err.ingester &
@@ -43,54 +25,6 @@ start_producer() {
 	case $1 in c*) to=(-- monitor-ingest --quiet --ack -d m.db) ;; esac
 	producer -s "$1" -a "acked.$1" -b $BAD -l $LONG -r 500 "${to[@]}" 2>>"err.$1" &
 	pids[$1]=$!
-}
-
-# Has it come so far that SIGTERM is not the end of it (caught, or blocked)?
-until_ready() {
-	until awk '/^Sig(Blk|Cgt)/ { found = found || substr($2, 13, 1) ~ /[4-7c-f]/ } END { exit !found }' \
-		"/proc/${pids[$1]}/status"; do
-		kill -0 "${pids[$1]}" || fail "$1 had ended by itself: $(tail -n 3 "err.$1")"
-		pause 5
-	done
-}
-
-# end SIGNAL NAME: and see it gone.
-end() {
-	[ "$1" = KILL ] || until_ready "$2"
-	kill -s "$1" "${pids[$2]}" || fail "$2 had ended by itself: $(tail -n 3 "err.$2")"
-	wait "${pids[$2]}" 2>/dev/null
-	local status=$?
-	unset "pids[$2]"
-	kills[$1]=$((${kills[$1]:-0} + 1))
-	return $status
-}
-
-# pause MILLISECONDS
-pause() {
-	read -rt "$(printf '0.%03d' "$1")" <> <(:) || true
-}
-
-sql() {
-	sqlite3 -readonly -cmd '.timeout 30000' m.db "$1"
-}
-
-# Every number acknowledged so far is in the store, once, or was refused. The
-# acknowledgements are read first.
-check_acked() {
-	local source n values='' missing
-	for source in $SOURCES; do
-		n=$(tail -n 1 "acked.$source" 2>/dev/null)
-		values+="${values:+,}('$source',${n:-0})"
-	done
-	missing=$(sql "WITH acked(source, n) AS (VALUES $values),
-		stored AS MATERIALIZED (SELECT sender, count(*) AS rows, count(DISTINCT time) AS times
-			FROM records JOIN acked ON source = sender
-			WHERE time <= 1700000000 + n GROUP BY sender)
-		SELECT source, n, rows, times FROM acked LEFT JOIN stored ON sender = source
-			WHERE coalesce(rows, 0) != n - n / $BAD OR coalesce(times, 0) != n - n / $BAD") ||
-		fail "the store cannot be read"
-	[ -z "$missing" ] || fail "acknowledged and not stored once (source, acknowledged, rows): $missing"
-	checks=$((checks + 1))
 }
 
 # What is stored is just what was settled, without a gap, each once.

@@ -84,7 +84,7 @@ make_message(struct message *m, size_t records, FILE *corpus, struct ndjson *rea
 static void
 make_messages(struct uploads *u, const struct load *l)
 {
-	const struct ndjson_defaults defaults = { RECORD_LOG, str_of("local") };
+	const struct ndjson_defaults defaults = { .kind = RECORD_LOG, .watchdog = str_of("local") };
 	struct ndjson *reader;
 	struct error e;
 	FILE *corpus;
