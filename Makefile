@@ -97,7 +97,7 @@ benches: all $(BENCHES)
 deps:                                        ## install what building and testing needs (apt)
 	scripts/deps.sh build check
 
-demo:                                        ## install, build, and show the three tools at work
+demo:                                        ## install, build, and show the tools at work
 	scripts/deps.sh build
 	$(MAKE) $(JOBS) all
 	BUILD=$(BUILD) scripts/demo.sh
@@ -111,6 +111,7 @@ torture:                                     ## kill and restart, 200 times (CYC
 	scripts/deps.sh build check
 	$(MAKE) $(JOBS) testers
 	BUILD=$(BUILD) tests/torture.sh
+	BUILD=$(BUILD) STOP=60 tests/torture-wsd.sh
 	BUILD=$(BUILD) FAULTS=60 bats -f "does no harm" tests/ingest-faults.bats
 
 bench:                                       ## measure beside other tools (BENCH="ingest query")

@@ -205,11 +205,14 @@ wsd_reads() {
 		"$(calc "$(median wsd-ask 4) * 1000")" at-most 10 " ms"
 }
 
+# The whole answer, as fast as it can be had: "BYTES SECONDS".
+wsd_whole() { load slow -B 2e8 -W "$ONE" -q "$everything" "$url" 120 | tail -n 1; }
+
 # Everything that there is of one watchdog: 100 MB, read at 1 MB/s, while others upload.
 wsd_slow() {
 	everything='{"action":"getLogs","timewindow":1e10,"records":true}'
 	note "a slow reader"
-	sample wsd-whole load slow -B 2e8 -W "$ONE" -q "$everything" "$url" 120
+	sample wsd-whole wsd_whole
 	sample wsd-alone load uploads -c 100 -f "$CORPUS" "$url" "$WSD_SECONDS"
 	echo 5 >"/proc/$daemon/clear_refs"
 	before=$(memory_kb VmRSS)
@@ -221,7 +224,7 @@ wsd_slow() {
 	wsd_row "1 record, 100 connections, alone" wsd-alone 3
 	wsd_row "1 record, 100, beside a slow reader" wsd-beside 3
 	printf '  %-38s %.0f MB, in %.1f s when read at once\n' "the answer it asked for" \
-		"$(calc "$(median wsd-whole 2) / 1e6")" "$(median wsd-whole 3)"
+		"$(calc "$(median wsd-whole) / 1e6")" "$(median wsd-whole 2)"
 	goal "more memory with a slow reader" "$(calc "($after - $before) / 1024")" at-most 4 " MB"
 	goal "p99 of the others, beside a slow reader" \
 		"$(calc "$(median wsd-beside 4) / $(median wsd-alone 4)")" at-most 2 " x"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# make demo: the three tools at work on the sample, in a directory of its own,
+# make demo: the tools at work on the sample, in a directory of its own,
 # each command shown before it runs.
 set -eu
 cd "$(dirname "$0")/.."
@@ -65,6 +65,30 @@ cat >numbered.ndjson <<'END'
 END
 run 'monitor-ingest --ack -d demo.db <numbered.ndjson'
 run 'monitor-ingest --ack -d demo.db <numbered.ndjson'
+
+say "The daemon, with monitor-ingest as its sink: a watchdog uploads over WebSocket, and reads"
+trap 'kill "$daemon" 2>/dev/null' EXIT
+# shellcheck disable=SC2016 # shown as it is
+echo '$ monitor-wsd --no-auth --listen 127.0.0.1:0 -d demo.db -- monitor-ingest --quiet --ack -d demo.db &'
+monitor-wsd --no-auth --listen 127.0.0.1:0 -d demo.db -- monitor-ingest --quiet --ack -d demo.db \
+	</dev/null >notifications 2>wsd.log &
+daemon=$!
+until grep -q 'listening on' wsd.log; do
+	kill -0 "$daemon" || { cat wsd.log; exit 1; }
+	sleep 0.05
+done
+cat wsd.log
+at=$(sed -n 's/.*listening on //p' wsd.log)
+run 'printf frontdoor0000002 >token'
+# shellcheck disable=SC2016 # expanded when it runs
+run 'echo "{\"kind\":\"notification\",\"level\":10,\"time\":$(date +%s),\"sender\":\"Bell\",\"message\":\"Somebody rang\"}" |
+    monitor-ingest --url ws://'"$at"' --token-file token'
+run "monitor-query --url ws://$at --token-file token -n 3 -o text"
+run "monitor-query --url ws://$at --token-file token --top 3 --senders"
+run 'cat notifications   # what other instances are told'
+if command -v curl >/dev/null; then run "curl -s http://$at/readyz"; fi
+kill "$daemon"
+wait "$daemon"
 
 say "Retention: logs live for three hours, notifications are kept"
 run 'monitor-purge -d demo.db --logs-timewindow 3h --dry-run'
