@@ -188,13 +188,7 @@ load_tail(struct sqlite *s, enum record_kind kind, struct error *e)
 		return -1;
 	stmt_bind_int(st, 1, sealed);
 	while ((rc = stmt_step(st, e)) == 1) {
-		struct entry en = {
-			.arrival = stmt_int(st, 0),
-			.watchdog = (uint32_t)stmt_int(st, 1),
-			.time = stmt_double(st, 2),
-			.level = stmt_int(st, 3),
-			.sender = (uint32_t)stmt_int(st, 4),
-		};
+		struct entry en = sqlite_entry(st);
 		if (append_entry(s, kind, &en, (size_t)stmt_int(st, 5), e) == -1) {
 			stmt_reset(st);
 			return -1;

@@ -181,13 +181,7 @@ read_tail(struct every *v)
 	stmt_bind_double(st, 4, v->f.until);
 	stmt_bind_null(st, 5);
 	while ((rc = stmt_step(st, v->e)) == 1) {
-		struct entry en = {
-			.arrival = stmt_int(st, 0),
-			.watchdog = (uint32_t)stmt_int(st, 1),
-			.time = stmt_double(st, 2),
-			.level = stmt_int(st, 3),
-			.sender = (uint32_t)stmt_int(st, 4),
-		};
+		struct entry en = sqlite_entry(st);
 		if (filter_entry(&v->f, &en) && take_entry(v, &en) == -1) {
 			rc = error_memory(v->e);
 			break;

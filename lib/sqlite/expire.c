@@ -76,13 +76,7 @@ add_rows(struct rows *r, struct stmt *st, struct error *e)
 	int rc;
 
 	while ((rc = stmt_step(st, e)) == 1) {
-		struct entry en = {
-			.arrival = stmt_int(st, 0),
-			.watchdog = (uint32_t)stmt_int(st, 1),
-			.time = stmt_double(st, 2),
-			.level = stmt_int(st, 3),
-			.sender = (uint32_t)stmt_int(st, 4),
-		};
+		struct entry en = sqlite_entry(st);
 		if (add_row(r, &en) == -1) {
 			stmt_reset(st);
 			return error_memory(e);

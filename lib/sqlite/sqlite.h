@@ -78,6 +78,20 @@ int sqlite_head(struct sqlite *s, struct head *h, struct error *e);
 /* The last arrival that is in a sealed block of this kind; 0 if none is. */
 int sqlite_sealed(struct sqlite *s, enum record_kind kind, int64_t *last, struct error *e);
 
+/* What an index holds of a row, from a statement whose first columns are arrival,
+ * watchdog, time, level, sender. */
+static inline struct entry
+sqlite_entry(struct stmt *st)
+{
+	return (struct entry){
+		.arrival = stmt_int(st, 0),
+		.watchdog = (uint32_t)stmt_int(st, 1),
+		.time = stmt_double(st, 2),
+		.level = stmt_int(st, 3),
+		.sender = (uint32_t)stmt_int(st, 4),
+	};
+}
+
 /* Write a sealed block's index (again, if `replace`): `entries` are its rows
  * that still exist (any order, strays put behind by block_split()). Rows that
  * are strays go to the stray table. add.c; purge.c uses it for a block's edge. */

@@ -118,13 +118,7 @@ read_strays(struct trail *t, const struct block *b, struct error *e)
 	stmt_bind_int(st, 2, b->first);
 	stmt_bind_int(st, 3, b->last);
 	while ((rc = stmt_step(st, e)) == 1) {
-		struct entry en = {
-			.arrival = stmt_int(st, 0),
-			.watchdog = (uint32_t)stmt_int(st, 1),
-			.time = stmt_double(st, 2),
-			.level = stmt_int(st, 3),
-			.sender = (uint32_t)stmt_int(st, 4),
-		};
+		struct entry en = sqlite_entry(st);
 
 		t->work++;
 		if (filter_entry(t->f, &en) && add_row(t, &en) == -1)

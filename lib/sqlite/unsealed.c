@@ -41,13 +41,7 @@ read_on(struct sqlite *s, enum record_kind kind, struct unsealed *t, int64_t upt
 	stmt_bind_double(st, 4, INFINITY);
 	stmt_bind_null(st, 5);
 	while ((rc = stmt_step(st, e)) == 1) {
-		struct entry en = {
-			.arrival = stmt_int(st, 0),
-			.watchdog = (uint32_t)stmt_int(st, 1),
-			.time = stmt_double(st, 2),
-			.level = stmt_int(st, 3),
-			.sender = (uint32_t)stmt_int(st, 4),
-		};
+		struct entry en = sqlite_entry(st);
 		if (add(t, &en) == -1) {
 			rc = error_memory(e);
 			break;
