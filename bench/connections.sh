@@ -5,7 +5,8 @@
 # Start daemon number $1 on the port of the first.
 connections_daemon() {
 	: >"$DIR/wsd-$1.err"
-	monitor-wsd --no-auth --listen "127.0.0.1:${port:-0}" --max-connections "$each" -d "$db" \
+	monitor-wsd --no-auth --reuse-port --listen "127.0.0.1:${port:-0}" --max-connections "$each" \
+		--max-connections-per-address 0 -d "$db" \
 		-- monitor-ingest --ack --quiet -d "$db" >/dev/null 2>"$DIR/wsd-$1.err" &
 	daemons="$daemons $!"
 	until grep -q 'listening on' "$DIR/wsd-$1.err"; do
@@ -48,7 +49,7 @@ connections_hold() {
 
 section_connections() {
 	ulimit -n "$(ulimit -Hn)"
-	each=$(($(ulimit -n) - 200))
+	each=$(($(ulimit -n) - 300))
 	# The kernel deals connections out to daemons by chance: leave it room.
 	processes=$(calc "int($(number "$CONNECTIONS") * 1.05 / $each) + 1")
 	share=$(($(number "$CONNECTIONS") / processes))

@@ -124,7 +124,6 @@ served() {
 }
 
 @test "a big answer goes to a slow reader in pieces while the others are served" {
-	records 1 >one
 	awk 'BEGIN { for (i = 0; i < 200000; i++) printf "{\"watchdog\":\"w1\",\"level\":1,\"time\":%d,\"sender\":\"a\",\"message\":\"number %d %0100d\"}\n", i, i, i }' |
 		monitor-ingest -q -d m.db
 	stored
@@ -136,6 +135,20 @@ served() {
 	[ $((after - before)) -lt 30000 ]
 	run -0 as w1 -T 100 <<<'{"action":"getLogs","since":0}'
 	[ "$(jq '.logs | length' <<<"$output")" = 200000 ]
+}
+
+@test "reads of one watchdog wait for each other beyond the limit, all are answered, and others' do not wait" {
+	awk 'BEGIN { for (i = 0; i < 50000; i++) printf "{\"watchdog\":\"w1\",\"level\":1,\"time\":%d,\"sender\":\"a\",\"message\":\"number %d\"}\n", i, i }' |
+		monitor-ingest -q -d m.db
+	stored --max-reads 1 --readers 2
+	for i in 1 2 3 4 5; do
+		begin as w1 -T 60 <<<'{"action":"getLogs","since":0}' >out.$i
+		readers+=("$pid")
+	done
+	run -0 as w2 <<<'{"action":"getLogs","since":0}'
+	[ "$output" = '{"success":true,"action":"getLogs","logs":[]}' ]
+	wait "${readers[@]}"
+	for i in 1 2 3 4 5; do [ "$(jq '.logs | length' out.$i)" = 50000 ]; done
 }
 
 @test "connections beyond the limit are refused, those there stay" {
