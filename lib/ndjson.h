@@ -32,6 +32,8 @@ struct ndjson_line {
 	struct record record;
 	struct str source;    /* 1..255 bytes */
 	int64_t seq;          /* 0.. */
+	struct str rest;      /* what stands behind source and seq, see ndjson_renumber(); data
+	                       * NULL where that cannot be told */
 };
 
 /* A reader: memory that it uses again from line to line. */
@@ -78,6 +80,11 @@ int ndjson_write(struct buf *b, const struct record *r);      /* the line, newli
  * even if the line is cut (source.data NULL: without); `origin`, the run that sends it,
  * behind all others (data NULL: without). */
 int ndjson_write_line(struct buf *b, const struct ndjson_line *l, struct str origin);
+
+/* Write a line that was read, and had no newline in it, with another number: `l`'s source
+ * and seq as they are now. What else was in it stays as it was written if it can; of the
+ * number that it had nothing is left. */
+int ndjson_renumber(struct buf *b, const struct ndjson_line *l);
 
 /* A record's members alone, without braces, for who has more to write around them;
  * `labels`: kind and watchdog too. */

@@ -157,6 +157,20 @@ ndjson_write_line(struct buf *b, const struct ndjson_line *l, struct str origin)
 }
 
 int
+ndjson_renumber(struct buf *b, const struct ndjson_line *l)
+{
+	size_t had = b->len;
+
+	if (l->rest.data == NULL)
+		return ndjson_write_line(b, l, (struct str){ NULL, 0 });
+	if (ADD(b, "{") == 0 && write_number(b, l->source, l->seq) == 0 && ADD(b, ",") == 0 &&
+	    buf_add_str(b, l->rest) == 0 && ADD(b, "\n") == 0)
+		return 0;
+	b->len = had;
+	return -1;
+}
+
+int
 ndjson_write(struct buf *b, const struct record *r)
 {
 	const struct ndjson_line l = { .record = *r };

@@ -516,9 +516,25 @@ whole(unsigned seen, const struct ndjson_defaults *defaults)
 	return (seen & must) == must && !(seen & 1u << MEMBER_SOURCE) == !(seen & 1u << MEMBER_SEQ);
 }
 
+/* What of the line would stay if it got another number: everything behind its brace, or
+ * behind the number that it begins with. Not told of a line that gets its labels from
+ * the defaults, which another reader need not have. */
+static struct str
+rest_of(const struct scanner *s, const struct draft *d, const char *brace, const char *numbered)
+{
+	const unsigned labels = 1u << MEMBER_KIND | 1u << MEMBER_WATCHDOG;
+	const char *from = (d->seen & 1u << MEMBER_SOURCE) != 0 ? numbered : brace;
+
+	if (from == NULL || (d->seen & labels) != labels)
+		return (struct str){ NULL, 0 };
+	return (struct str){ from, (size_t)(s->p - from) };
+}
+
 bool
 scan_record(struct scanner *s, const struct ndjson_defaults *defaults, struct ndjson_line *out)
 {
+	const unsigned number = 1u << MEMBER_SOURCE | 1u << MEMBER_SEQ;
+	const char *brace, *numbered = NULL;
 	struct draft d;
 
 	/* Not a whole initializer: the keys need none. */
@@ -529,11 +545,14 @@ scan_record(struct scanner *s, const struct ndjson_defaults *defaults, struct nd
 	d.key_count = 0;
 	if (!scan_take(s, '{'))
 		return false;
+	brace = s->p;
 	do {
 		scan_space(s);
 		if (!take_member(s, &d))
 			return false;
 		scan_space(s);
+		if (d.seen == number && d.key_count == 0 && numbered == NULL)
+			numbered = s->p + 1;
 	} while (scan_take(s, ','));
 	if (!scan_take(s, '}') || !whole(d.seen, defaults))
 		return false;
@@ -541,6 +560,7 @@ scan_record(struct scanner *s, const struct ndjson_defaults *defaults, struct nd
 		s->extra.data[s->extra.len++] = '}';
 		d.line.record.extra = (struct str){ s->extra.data, s->extra.len };
 	}
+	d.line.rest = rest_of(s, &d, brace, numbered);
 	*out = d.line;
 	return true;
 }

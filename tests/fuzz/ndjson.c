@@ -104,6 +104,28 @@ survives_writing(const struct record *r)
 	buf_free(&b);
 }
 
+/* With another number it has that one, for every reader, and says what it said. */
+static void
+survives_renumbering(const struct ndjson_line *l)
+{
+	struct ndjson *other = new_reader(false);
+	struct ndjson_line renumbered = *l, again;
+	struct buf b = { 0 };
+	struct str line;
+	struct error e;
+
+	renumbered.source = str_of("curve:\"x\"/1");
+	renumbered.seq = INT64_MAX;
+	require(ndjson_renumber(&b, &renumbered) == 0, "not renumbered");
+	require(b.data[b.len - 1] == '\n', "not a line");
+	line = (struct str){ b.data, b.len - 1 };
+	require(ndjson_read_slow(other, line, &again, &e) == 0, "renumbered it is refused");
+	same_source(&renumbered, &again);
+	same_record(&l->record, &again.record);
+	ndjson_free(&other);
+	buf_free(&b);
+}
+
 /* Both readers say the same. 0: and it is a record. */
 static int
 readers_agree(struct ndjson *f, struct ndjson *s, struct ndjson_line *line)
@@ -136,6 +158,7 @@ records_agree(void)
 	if (plain == 0) {
 		accepted++;
 		survives_writing(&a.record);
+		survives_renumbering(&a);
 		require(only == 0, "with less to go wrong it is none");
 		a.record.kind = b.record.kind;
 		a.record.watchdog = b.record.watchdog;

@@ -154,6 +154,51 @@ labelled(void)
 	buf_free(&b);
 }
 
+#define KIND "\"kind\":\"log\",\"watchdog\":\"w\","
+#define RENUMBERED "{\"source\":\"k/a\",\"seq\":8,"
+
+static void
+renumbered(void)
+{
+	static const struct { const char *line, *written, *title; } cases[] = {
+		{ "{\"source\":\"a\",\"seq\":7," KIND PLAIN ",\"x\": 1.50}",
+		    RENUMBERED KIND PLAIN ",\"x\": 1.50}\n", "a line gets another number, and stays as it was" },
+		{ "{ \"seq\" : 7 , \"source\" : \"a\" , " PLAIN " , " KIND "\"x\":1 } ",
+		    RENUMBERED " " PLAIN " , " KIND "\"x\":1 }\n", "its spaces and order, too" },
+		{ "{" KIND PLAIN "}", RENUMBERED KIND PLAIN "}\n", "one that had none gets one" },
+		{ "{" KIND "\"source\":\"a\",\"seq\":7," PLAIN "}", RENUMBERED KIND PLAIN "}\n",
+		    "a number that stands elsewhere goes" },
+		{ "{\"source\":\"a\",\"seq\":7," KIND PLAIN ",\"source\":\"b\"}",
+		    RENUMBERED KIND PLAIN "}\n", "nor is one left that would count in its place" },
+		{ "{\"source\":\"a\",\"seq\":7," KIND PLAIN ",\"s\\u006furce\":\"b\"}",
+		    RENUMBERED KIND PLAIN "}\n", "however its name is written" },
+		{ "{\"source\":\"a\",\"x\":{},\"seq\":7," KIND PLAIN "}",
+		    RENUMBERED KIND PLAIN ",\"x\":{}}\n", "what stands within it does not" },
+		{ "{\"source\":\"a\",\"seq\":7," PLAIN "}",
+		    RENUMBERED "\"kind\":\"log\",\"watchdog\":\"local\"," PLAIN "}\n",
+		    "labels that it lacks are the reader's" },
+	};
+	struct ndjson_line l;
+	struct buf b = { 0 };
+	struct error e;
+
+	for (size_t i = 0; i < COUNT(readers); i++) {
+		for (size_t k = 0; k < COUNT(cases); k++) {
+			b.len = 0;
+			tap_ok(readers[i].read(reader, str_of(cases[k].line), &l, &e) == 0, "a line is read");
+			l.source = str_of("k/a");
+			l.seq = 8;
+			tap_ok(ndjson_renumber(&b, &l) == 0 && buf_add(&b, "", 1) == 0, "and renumbered");
+			if (i == 0)
+				tap_is(b.data, cases[k].written, cases[k].title);
+			else
+				tap_ok(strncmp(b.data, RENUMBERED, strlen(RENUMBERED)) == 0,
+				    "%s, slowly", cases[k].title);
+		}
+	}
+	buf_free(&b);
+}
+
 static void
 answers(void)
 {
@@ -209,6 +254,7 @@ main(void)
 	numbered();
 	peeking();
 	labelled();
+	renumbered();
 	answers();
 	ndjson_free(&reader);
 	return tap_done();
