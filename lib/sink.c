@@ -237,11 +237,14 @@ acknowledge(struct sink *s, const struct ndjson_answer *a)
 static int
 reject(struct sink *s, const struct ndjson_answer *a, struct error *e)
 {
-	int r = sink_queue_reject(&s->queue, a->source, a->seq, a->reason);
+	struct sink_parcel *p;
+	int r = sink_queue_reject(&s->queue, a->source, a->seq, a->reason, &p);
 
 	if (r == -1)
 		return error_memory(e);
 	s->stats.rejected += (uint64_t)r;
+	if (r == 1 && s->settings.rejected != NULL)
+		s->settings.rejected(s->settings.arg, p, a->seq, a->reason);
 	return 0;
 }
 
@@ -441,6 +444,7 @@ dismiss(struct sink *s, double patience)
 	struct error e;
 
 	s->settings.settled = settled_late;
+	s->settings.rejected = NULL;
 	s->missed = false;
 	s->odd = true;   /* there is nothing more to say */
 	sink_link_shut(s->link);

@@ -65,6 +65,8 @@ struct sink_settings {
 	                                * acknowledgement */
 	/* A parcel is settled. */
 	void (*settled)(void *arg, struct sink_parcel *p);
+	/* One of its lines was refused: each once, before it is settled. NULL: not wanted. */
+	void (*rejected)(void *arg, struct sink_parcel *p, int64_t seq, struct str reason);
 	/* Something for the log: priority as syslog(3) has it, one line. */
 	void (*say)(void *arg, int priority, const char *text);
 	void *arg;

@@ -170,17 +170,17 @@ find(const struct sink_source *s, int64_t seq)
 }
 
 int
-sink_queue_reject(struct sink_queue *q, struct str source, int64_t seq, struct str reason)
+sink_queue_reject(struct sink_queue *q, struct str source, int64_t seq, struct str reason,
+    struct sink_parcel **p)
 {
 	struct sink_source *s = sink_source_find(&q->sources, source);
-	struct sink_parcel *p;
 
 	/* When lines are sent again, some may be refused again. */
-	if (s == NULL || (p = find(s, seq)) == NULL || p->refused >= seq)
+	if (s == NULL || (*p = find(s, seq)) == NULL || (*p)->refused >= seq)
 		return 0;
-	if (p->reject == NULL && (p->reject = strndup(reason.data, reason.len)) == NULL)
+	if ((*p)->reject == NULL && ((*p)->reject = strndup(reason.data, reason.len)) == NULL)
 		return -1;
-	p->refused = seq;
-	s->refused = p;
+	(*p)->refused = seq;
+	s->refused = *p;
 	return 1;
 }

@@ -43,7 +43,9 @@ uint64_t sink_queue_rewind(struct sink_queue *q);
 struct sink_parcel *sink_queue_take_settled(struct sink_queue *q, struct str source, int64_t seq);
 struct sink_parcel *sink_queue_take_written(struct sink_queue *q);
 
-/* Note that a line was refused. 1; 0: it is nobody's, or that was known; -1: no memory. */
-int sink_queue_reject(struct sink_queue *q, struct str source, int64_t seq, struct str reason);
+/* Note that a line was refused, of `*p`. 1; 0: it is nobody's, or that was known; -1: no
+ * memory. */
+int sink_queue_reject(struct sink_queue *q, struct str source, int64_t seq, struct str reason,
+    struct sink_parcel **p);
 
 #endif

@@ -18,6 +18,7 @@
 struct rig {
 	struct sink *sink;
 	struct buf settled;      /* "a:1-3 b:7-7!reason ", in order; a string */
+	struct buf rejected;     /* "a:2!reason ", likewise */
 	struct buf said;         /* its messages, a line each; a string */
 	size_t count;            /* of parcels settled */
 	bool working;            /* within sink_work() */
@@ -81,6 +82,15 @@ rig_on_settled(void *arg, struct sink_parcel *p)
 }
 
 static void
+rig_on_rejected(void *arg, struct sink_parcel *p, int64_t seq, struct str reason)
+{
+	struct rig *r = arg;
+
+	r->early |= !r->working;
+	rig_note(&r->rejected, "%s:%" PRId64 "!%.*s ", (char *)p->owner, seq, STR_ARGS(reason));
+}
+
+static void
 rig_on_say(void *arg, int priority, const char *text)
 {
 	struct rig *r = arg;
@@ -97,12 +107,14 @@ rig_begin(struct rig *r, struct sink_settings settings)
 
 	*r = (struct rig){ .count = 0 };
 	rig_note(&r->settled, "%s", "");
+	rig_note(&r->rejected, "%s", "");
 	rig_note(&r->said, "%s", "");
 	if (settings.room == 0)
 		settings.room = 1 << 20;
 	if (settings.retry_min == 0)
 		settings.retry_min = settings.retry_max = 0.002;
 	settings.settled = rig_on_settled;
+	settings.rejected = rig_on_rejected;
 	settings.say = rig_on_say;
 	settings.arg = r;
 	if ((r->sink = sink_new(&settings, &e)) == NULL)
@@ -125,6 +137,7 @@ rig_end(struct rig *r, double patience)
 
 	tap_ok(!r->early, "nothing is called but from sink_work()");
 	buf_free(&r->settled);
+	buf_free(&r->rejected);
 	buf_free(&r->said);
 	return lines;
 }

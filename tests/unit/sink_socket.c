@@ -211,7 +211,8 @@ rejects(void)
 	tap_ok(rig_settle(&r, 4), "and after a resend");
 	tap_is(r.settled.data, "a:1-5!two a:6-9 a:10-12! b:6-9 ",
 	    "a parcel has the first reason of its own lines");
-	tap_ok(rig_stats(&r).rejected == 3, "each refused line is counted once");
+	tap_is(r.rejected.data, "a:2!two a:4!four a:12! ", "each refused line is told, once");
+	tap_ok(rig_stats(&r).rejected == 3, "and counted");
 	rig_end(&r, 0);
 	peer_end(&p);
 }
