@@ -38,26 +38,12 @@ take_hash(struct str hex, struct entry *entry)
 	return true;
 }
 
-/* The next word of a line, empty at its end. */
-static struct str
-take_word(struct str *line)
-{
-	static const char blanks[] = " \t\r\n";
-	struct str word;
-
-	while (line->len > 0 && memchr(blanks, *line->data, 4) != NULL)
-		line->data++, line->len--;
-	word = (struct str){ line->data, 0 };
-	while (line->len > 0 && memchr(blanks, *line->data, 4) == NULL)
-		line->data++, line->len--, word.len++;
-	return word;
-}
-
 /* 1, or 0 if there is nothing in the line; -1 with an error. */
 static int
 take_line(struct str line, struct entry *entry, struct error *e)
 {
-	struct str hash = take_word(&line), code = take_word(&line), role = take_word(&line);
+	struct str hash = str_take_word(&line), code = str_take_word(&line);
+	struct str role = str_take_word(&line);
 
 	if (hash.len == 0 || hash.data[0] == '#')
 		return 0;
@@ -68,7 +54,7 @@ take_line(struct str line, struct entry *entry, struct error *e)
 		return error_set(e, ERROR_INVALID, "the second word must be a watchdog's code");
 	if (auth_role_parse(role, &entry->role) == -1)
 		return error_set(e, ERROR_INVALID, "the third word must be watchdog or user");
-	if (take_word(&line).len > 0)
+	if (str_take_word(&line).len > 0)
 		return error_set(e, ERROR_INVALID, "must be three words");
 	memcpy(entry->watchdog, code.data, code.len);
 	entry->watchdog[code.len] = '\0';

@@ -28,6 +28,39 @@ str_equal(struct str a, struct str b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+/* Take the first word off `text`, and the blanks before it; empty if there is none. */
+static inline struct str
+str_take_word(struct str *text)
+{
+	static const char blanks[] = " \t\r\n";
+	struct str word;
+
+	while (text->len > 0 && memchr(blanks, *text->data, 4) != NULL)
+		text->data++, text->len--;
+	word = (struct str){ text->data, 0 };
+	while (text->len > 0 && memchr(blanks, *text->data, 4) == NULL)
+		text->data++, text->len--, word.len++;
+	return word;
+}
+
+/* Take the first line off `text`, with its newline, which is not part of the result. False:
+ * there was nothing left. */
+static inline bool
+str_take_line(struct str *text, struct str *line)
+{
+	const char *newline = text->len > 0 ? memchr(text->data, '\n', text->len) : NULL;
+	size_t n;
+
+	if (text->len == 0)
+		return false;
+	n = newline != NULL ? (size_t)(newline - text->data) : text->len;
+	*line = (struct str){ text->data, n };
+	n += newline != NULL;
+	text->data += n;
+	text->len -= n;
+	return true;
+}
+
 /* For printf's "%.*s". */
 #define STR_ARGS(s) (int)(s).len, (s).data
 
