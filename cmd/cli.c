@@ -22,6 +22,15 @@ struct parsed {
 	struct option longs[64];
 };
 
+/* The program's name without its verb, for printf's "%.*s". */
+#define BARE_NAME(name) (int)strcspn(name, " "), name
+
+static void
+say_where_help_is(void)
+{
+	fprintf(stderr, "Try '%s --help' or 'man %.*s'.\n", program, BARE_NAME(program));
+}
+
 static void
 warn_va(const char *fmt, va_list ap)
 {
@@ -61,7 +70,7 @@ cli_usage(const char *fmt, ...)
 	va_start(ap, fmt);
 	warn_va(fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "Try '%s --help' or 'man %s'.\n", program, program);
+	say_where_help_is();
 	exit(EXIT_USAGE);
 }
 
@@ -118,7 +127,7 @@ print_help(const struct cli *cli)
 			    o->arg[0] == '[' ? o->arg + 1 : o->arg, "");
 		printf("  %-32s %s\n", left, o->help);
 	}
-	printf("\nThe manual: man %s\n", cli->program);
+	printf("\nThe manual: man %.*s\n", BARE_NAME(cli->program));
 	exit(cli_close_stdout() == 0 ? EXIT_SUCCESS : EXIT_ERROR);
 }
 
@@ -138,10 +147,10 @@ cli_next(struct cli *cli)
 		print_help(cli);
 		break;
 	case CLI_VERSION:
-		printf("%s %s\n", program, MONITOR_VERSION);
+		printf("%.*s %s\n", BARE_NAME(program), MONITOR_VERSION);
 		exit(cli_close_stdout() == 0 ? EXIT_SUCCESS : EXIT_ERROR);
 	case '?':
-		fprintf(stderr, "Try '%s --help' or 'man %s'.\n", program, program);
+		say_where_help_is();
 		exit(EXIT_USAGE);
 	case -1:
 		free(p);

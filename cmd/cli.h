@@ -38,7 +38,7 @@ enum { CLI_HELP = 1000, CLI_VERSION, CLI_OWN = 1100 /* first free key */ };
 	{ CLI_VERSION, "version", NULL, "show the version" }
 
 struct cli {
-	const char *program;    /* "monitor-query" */
+	const char *program;    /* "monitor-query"; with a verb, "monitor-zmq pub" */
 	const char *synopsis;   /* "[OPTION]... [FILE]..." */
 	const char *about;      /* one sentence */
 	const struct cli_option *options;
