@@ -4,7 +4,7 @@
  *     # comments and empty lines are skipped
  *     KEY NAME [watchdog=CODE|*]... [action=ACTION|*]...
  *
- * KEY is 40 characters of Z85 (rfc.zeromq.org/spec/32). Without watchdog= and action= a peer may
+ * KEY is a public key (key.h). Without watchdog= and action= a peer may
  * connect, and ask `serve` for nothing.
  */
 #ifndef MONITOR_ZMQ_ALLOW_H
