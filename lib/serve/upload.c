@@ -3,8 +3,7 @@
 #include <syslog.h>
 
 #include "serve/internal.h"
-
-#define SOURCE_MAX 255   /* bytes: monitor-record(5) */
+#include "source.h"
 
 /* ---- what waits for its answer ------------------------------------------ */
 
@@ -131,27 +130,13 @@ upload_fail(struct session *s, const struct proto_request *r, const char *commen
 /* ---- to the sink -------------------------------------------------------- */
 
 /* The name under which the sink counts: this run's, or the client's own, behind its
- * watchdog's code, so that nobody spends another's numbers. One that would be too long
- * for a sink is replaced by its hash. */
+ * watchdog's code, so that nobody spends another's numbers. */
 static int
 name_source(struct session *s, const struct proto_request *r, struct buf *name, struct error *e)
 {
-	unsigned char hash[CRYPTO_SHA256_SIZE];
-	size_t code = strlen(s->tenant->code);
-	int rc;
-
-	if (r->source.data == NULL)
-		return buf_add_str(name, str_of(s->serve->settings.run)) == 0 ? 0 : error_memory(e);
-	if (buf_add(name, s->tenant->code, code) == -1 || buf_add(name, "/", 1) == -1)
-		return error_memory(e);
-	if (code + 1 + r->source.len <= SOURCE_MAX)
-		return buf_add_str(name, r->source) == 0 ? 0 : error_memory(e);
-	if (crypto_sha256(r->source, hash, e) == -1)
-		return -1;
-	rc = buf_printf(name, "sha256-");
-	for (size_t i = 0; i < sizeof(hash); i++)
-		rc |= buf_printf(name, "%02x", hash[i]);
-	return rc == 0 ? 0 : error_memory(e);
+	if (r->source.data != NULL)
+		return source_under(name, str_of(s->tenant->code), r->source, e);
+	return buf_add_str(name, str_of(s->serve->settings.run)) == 0 ? 0 : error_memory(e);
 }
 
 /* What the others are to be told of notifications, once they are stored. */

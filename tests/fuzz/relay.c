@@ -1,0 +1,230 @@
+/*
+ * Give both ends of a relay any messages at all. What is read must keep to lib/relay.h and,
+ * written, be the same message; a puller and a pusher must live through it and be heard no
+ * lines, and told of no settled ones, that were not in it.
+ *
+ * Built with -fsanitize=fuzzer this is a libFuzzer target; built with
+ * -DFUZZ_STANDALONE a program by itself, which mutates seeds of its own:
+ *     fuzz-relay [RUNS [SEED]]
+ * A fault ends it by abort(3), the bytes that showed it on standard error. Messages stand
+ * one behind the other, each with its length in two bytes before it.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "relay_pull.h"
+#include "relay_push.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct str input;
+static unsigned long taken;
+
+static void
+require(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "fuzz-relay: %s\ninput: ", what);
+	for (size_t i = 0; i < input.len; i++) {
+		unsigned char c = (unsigned char)input.data[i];
+		fprintf(stderr, c < 0x20 || c > 0x7e || c == '\\' ? "\\x%02x" : "%c", c);
+	}
+	fputc('\n', stderr);
+	abort();
+}
+
+static void
+survives_writing(struct str message)
+{
+	struct relay_frame f;
+	struct buf b = { 0 };
+	struct error e;
+
+	if (relay_read(message, &f, &e) == -1) {
+		require(e.kind == ERROR_INVALID || e.kind == ERROR_NEWER, "an error of another kind");
+		return;
+	}
+	require(f.type < RELAY_TYPES, "a type that is none");
+	require(f.text.len == 0 || f.text.data[f.text.len - 1] == '\n', "half a line");
+	require(relay_write(&b, &f) == 0, "no memory");
+	require(str_equal(message, (struct str){ b.data, b.len }), "written it is another");
+	buf_free(&b);
+}
+
+/* ---- a pusher ---- */
+
+static void
+tell_pusher(struct relay_push *p, struct str message, double now)
+{
+	struct relay_push_stats before, after;
+	struct str answers, out;
+	struct error e;
+
+	relay_push_stats(p, &before);
+	if (relay_push_take(p, message, now, &answers, &e) == 0)
+		taken++;
+	relay_push_stats(p, &after);
+	require(answers.len == 0 || (answers.data >= message.data &&
+	    answers.data + answers.len == message.data + message.len), "answers from nowhere");
+	require(after.lines + after.unsettled_lines == before.lines + before.unsettled_lines,
+	    "lines are lost");
+	while (relay_push_next(p, now, &out))
+		relay_push_sent(p, now);
+}
+
+/* ---- a puller ---- */
+
+struct far {
+	struct sink *sink;
+	struct relay_pull *pull;
+};
+
+static void
+on_settled(void *arg, struct sink_parcel *p)
+{
+	require(p->lines.len > 0 && p->lines.data[p->lines.len - 1] == '\n' &&
+	    memcmp(p->lines.data, "{\"source\":\"me/", 14) == 0, "a line of somebody else");
+	relay_pull_settled(((struct far *)arg)->pull, p);
+}
+
+static void
+on_say(void *arg, int priority, const char *text)
+{
+	(void)arg;
+	(void)priority;
+	(void)text;
+}
+
+static void
+tell_puller(struct far *f, struct str message, double now)
+{
+	struct str id = { message.data, message.len > 0 && message.data[message.len - 1] % 2 };
+	struct relay_pull_stats stats;
+	struct relay_frame answer;
+	struct str out;
+	struct error e;
+
+	if (relay_pull_take(f->pull, id, str_of("me"), message, now, &e) == 0)
+		taken++;
+	sink_flush(f->sink);
+	require(sink_work(f->sink, &e) == 0, "the sink fails");
+	relay_pull_tick(f->pull, now);
+	while (relay_pull_next(f->pull, &id, &out)) {
+		require(relay_read(out, &answer, &e) == 0, "it says what is no message");
+		relay_pull_sent(f->pull, now);
+	}
+	relay_pull_stats(f->pull, &stats);
+	require(stats.pushers <= 2, "pushers that nobody is");
+}
+
+static void
+begin(struct far *f, int null)
+{
+	struct error e;
+
+	f->sink = sink_new(&(struct sink_settings){ .fd = null, .room = 1000, .settled = on_settled,
+	    .say = on_say, .arg = f }, &e);
+	require(f->sink != NULL, "no sink");
+	f->pull = relay_pull_new(&(struct relay_pull_settings){ .sink = f->sink, .room = 1000,
+	    .heartbeat = 3, .defaults = { .watchdog = str_of("w") }, .say = on_say }, &e);
+	require(f->pull != NULL, "no puller");
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const unsigned char run[RELAY_RUN_SIZE];
+	static int null = -1;
+	struct relay_push *push;
+	struct str rest, message;
+	struct error e;
+	struct far far;
+	double now = 0;
+
+	if (null == -1)
+		null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	input = rest = (struct str){ (const char *)data, size };
+	begin(&far, null);
+	push = relay_push_new(run, 4, &e);
+	require(push != NULL && relay_push_add(push, str_of("one\ntwo\nthree\n"), &e) == 0, "no pusher");
+	relay_push_connected(push);
+	for (; rest.len >= 2; now++) {
+		size_t len = (size_t)(unsigned char)rest.data[0] << 8 | (unsigned char)rest.data[1];
+		message = (struct str){ rest.data + 2, len < rest.len - 2 ? len : rest.len - 2 };
+		rest = (struct str){ message.data + message.len, rest.len - 2 - message.len };
+		survives_writing(message);
+		tell_pusher(push, message, now);
+		tell_puller(&far, message, now);
+	}
+	relay_push_free(&push);
+	sink_free(&far.sink, 0);
+	relay_pull_free(&far.pull);
+	return 0;
+}
+
+#ifdef FUZZ_STANDALONE
+
+/* xorshift64*: the same inputs for the same seed, everywhere. */
+static size_t
+pick(uint64_t *state, size_t below)
+{
+	*state ^= *state >> 12;
+	*state ^= *state << 25;
+	*state ^= *state >> 27;
+	return (size_t)((*state * 2685821657736338717u) >> 33) % below;
+}
+
+static void
+add_message(struct buf *b, uint64_t *state)
+{
+	static const char *const lines[] = {
+		"{\"source\":\"s\",\"seq\":1,\"level\":1,\"time\":1,\"sender\":\"\",\"message\":\"\"}\n",
+		"{\"source\":\"t\",\"seq\":2,\"kind\":\"log\",\"watchdog\":\"w\",\"level\":1,\"time\":1,"
+		    "\"sender\":\"\",\"message\":\"\"}\n{\"source\":\"s\",\"seq\":1,\"level\":1,\"time\":1,"
+		    "\"sender\":\"\",\"message\":\"\"}\n",
+		"{\"source\":\"me/s\",\"seq\":2}\n\n", "nonsense\n", "{\"ack\":{\"source\":\"s\",\"seq\":1}}\n",
+	};
+	struct relay_frame f = { .type = (enum relay_type)pick(state, RELAY_TYPES),
+	    .greeting = 1 + pick(state, 8) / 7, .number = pick(state, 3),
+	    .nth = pick(state, 3), .credit = pick(state, 2000),
+	    .text = str_of(lines[pick(state, sizeof(lines) / sizeof(lines[0]))]) };
+	size_t at = b->len, len;
+
+	require(buf_add(b, "..", 2) == 0 && relay_write(b, &f) == 0, "no memory");
+	len = b->len - at - 2;
+	b->data[at] = (char)(len >> 8);
+	b->data[at + 1] = (char)len;
+}
+
+int
+main(int argc, char **argv)
+{
+	unsigned long runs = argc > 1 ? strtoul(argv[1], NULL, 10) : 30000;
+	unsigned long seed = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
+	uint64_t state = seed * 2 + 1;
+	struct buf b = { 0 };
+	uint8_t *copy;
+
+	for (unsigned long i = 0; i < runs; i++) {
+		b.len = 0;
+		for (size_t n = pick(&state, 8); n > 0; n--)
+			add_message(&b, &state);
+		for (size_t n = pick(&state, 4); n > 0 && b.len > 0; n--)
+			b.data[pick(&state, b.len)] = (char)pick(&state, 256);
+		/* Of its very size, so that reading behind it is found. */
+		if ((copy = malloc(b.len + (b.len == 0))) == NULL)
+			return 1;
+		if (b.len > 0)
+			memcpy(copy, b.data, b.len);
+		LLVMFuzzerTestOneInput(copy, b.len);
+		free(copy);
+	}
+	printf("fuzz-relay: %lu runs from seed %lu, %lu messages taken\n", runs, seed, taken);
+	buf_free(&b);
+	return 0;
+}
+
+#endif
