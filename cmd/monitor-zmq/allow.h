@@ -24,7 +24,7 @@ void allow_free(struct allow **a);
 /* Read it again; -1, and it stays as it was. */
 int allow_reload(struct allow *a, struct error *e);
 
-/* Is this key (40 characters) in it? `*name` is its name, until the next reload. */
+/* Is this key (40 characters) in it? `*name` (may be NULL) is its name, until the next reload. */
 bool allow_has(const struct allow *a, struct str key, struct str *name);
 
 /* May it do this for that watchdog? */
