@@ -87,8 +87,10 @@ int socket_subscribe(struct socket *s, struct str prefix, struct error *e);
 /* What has happened since it was made. With every connection a DEALER and a ROUTER begin with
  * empty queues: when `connected` has changed, whatever was under way may be lost. */
 struct socket_stats {
-	uint64_t connected, disconnected;   /* connections that were made, with their handshake; that ended */
-	uint64_t refused;                   /* handshakes that failed, on whichever side */
+	uint64_t begun;                     /* connections that were made or taken in */
+	uint64_t connected;                 /* of these, whose handshake was done */
+	uint64_t refused;                   /* of these, whose handshake failed, as far as libzmq tells */
+	uint64_t ended;                     /* of these, that ended, at whatever stage */
 	uint64_t sent, received;            /* messages */
 	uint64_t sent_bytes, received_bytes;   /* of bodies */
 };

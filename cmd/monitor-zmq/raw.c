@@ -1,0 +1,550 @@
+#include "raw.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <zmq.h>
+
+#define HANDSHAKE 10000    /* milliseconds */
+#define TTL_MAX 6000       /* seconds, as the protocol has it */
+
+#define FAILED (ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
+#define BEGUN (ZMQ_EVENT_CONNECTED | ZMQ_EVENT_ACCEPTED)
+#define TRYING (ZMQ_EVENT_CONNECT_DELAYED | ZMQ_EVENT_CONNECT_RETRIED)
+#define EVENTS (FAILED | BEGUN | TRYING | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | \
+	ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED)
+
+struct raw_context {
+	void *context;
+	void *zap;                 /* a REP */
+	char request[32];          /* the id of what is being asked */
+	zmq_pollitem_t *items;     /* what to wait for */
+	size_t item_count, room;
+};
+
+struct raw {
+	void *socket;
+	void *monitor;             /* a PAIR */
+	bool router;
+	zmq_msg_t id, body;        /* of what was received last */
+};
+
+static int
+fail(struct error *e, const char *what)
+{
+	return error_set(e, ERROR_SYSTEM, "%s: %s", what, zmq_strerror(zmq_errno()));
+}
+
+/* Nothing there, or no room. */
+static bool
+is_empty(void)
+{
+	return zmq_errno() == EAGAIN || zmq_errno() == EINTR;
+}
+
+static int
+milliseconds(double seconds)
+{
+	return seconds < 1e6 ? (int)ceil(seconds * 1000) : 1000000000;
+}
+
+/* ---- the context, and its questions ---- */
+
+struct raw_context *
+raw_context_new(struct error *e)
+{
+	struct raw_context *c = calloc(1, sizeof(*c));
+
+	if (c == NULL) {
+		error_memory(e);
+		return NULL;
+	}
+	if ((c->context = zmq_ctx_new()) == NULL ||
+	    (c->zap = zmq_socket(c->context, ZMQ_REP)) == NULL ||
+	    zmq_bind(c->zap, "inproc://zeromq.zap.01") == -1) {
+		fail(e, "ZeroMQ");
+		raw_context_free(&c);
+	}
+	return c;
+}
+
+void
+raw_context_free(struct raw_context **cp)
+{
+	struct raw_context *c = *cp;
+
+	if (c == NULL)
+		return;
+	if (c->zap != NULL)
+		zmq_close(c->zap);
+	while (c->context != NULL && zmq_ctx_term(c->context) == -1 && zmq_errno() == EINTR)
+		;
+	free(c->items);
+	free(c);
+	*cp = NULL;
+}
+
+/* Copy a frame, cut to what there is room for. */
+static void
+copy_frame(zmq_msg_t *frame, char *text, size_t size)
+{
+	size_t n = zmq_msg_size(frame);
+
+	if (n >= size)
+		n = size - 1;
+	memcpy(text, zmq_msg_data(frame), n);
+	text[n] = '\0';
+}
+
+static void
+take_zap_frame(struct raw_context *c, struct raw_question *q, size_t n, zmq_msg_t *frame)
+{
+	enum { REQUEST = 1, DOMAIN = 2, ADDRESS = 3, CREDENTIALS = 6 };
+
+	switch (n) {
+	case REQUEST:
+		copy_frame(frame, c->request, sizeof(c->request));
+		break;
+	case DOMAIN:
+		copy_frame(frame, q->domain, sizeof(q->domain));
+		break;
+	case ADDRESS:
+		copy_frame(frame, q->address, sizeof(q->address));
+		break;
+	case CREDENTIALS:
+		if (zmq_msg_size(frame) == 32)
+			zmq_z85_encode(q->key, zmq_msg_data(frame), 32);
+		break;
+	}
+}
+
+int
+raw_asked(struct raw_context *c, struct raw_question *q, struct error *e)
+{
+	bool more = true;
+	zmq_msg_t frame;
+
+	*q = (struct raw_question){ 0 };
+	for (size_t n = 0; more; n++) {
+		zmq_msg_init(&frame);
+		if (zmq_msg_recv(&frame, c->zap, ZMQ_DONTWAIT) == -1)
+			return n == 0 && is_empty() ? 0 : fail(e, "ZAP");
+		take_zap_frame(c, q, n, &frame);
+		more = zmq_msg_more(&frame);
+		zmq_msg_close(&frame);
+	}
+	return 1;
+}
+
+int
+raw_answer(struct raw_context *c, const struct raw_question *q, bool yes, struct error *e)
+{
+	/* Version, request, status, its text, user id, metadata. Not 300, after which the other
+	 * side would try again at once and not know why. */
+	const char *const frames[] = {
+		"1.0", c->request, yes ? "200" : "400", yes ? "OK" : "not allowed", yes ? q->key : "", "",
+	};
+	const size_t count = sizeof(frames) / sizeof(frames[0]);
+
+	for (size_t i = 0; i < count; i++)
+		if (zmq_send(c->zap, frames[i], strlen(frames[i]), i + 1 < count ? ZMQ_SNDMORE : 0) == -1)
+			return fail(e, "ZAP");
+	return 0;
+}
+
+/* ---- a socket ---- */
+
+static int
+set_numbers(struct raw *r, const struct socket_settings *o, struct error *e)
+{
+	const struct {
+		int option, value;
+	} numbers[] = {
+		{ ZMQ_SNDHWM, o->high_water }, { ZMQ_RCVHWM, o->high_water },
+		{ ZMQ_LINGER, milliseconds(o->linger) },
+		{ ZMQ_RECONNECT_IVL, milliseconds(o->retry_min) },
+		{ ZMQ_RECONNECT_IVL_MAX, milliseconds(o->retry_max) },
+		{ ZMQ_HEARTBEAT_IVL, milliseconds(o->heartbeat) },
+		{ ZMQ_HEARTBEAT_TIMEOUT, milliseconds(3 * o->heartbeat) },
+		{ ZMQ_HEARTBEAT_TTL, milliseconds(fmin(3 * o->heartbeat, TTL_MAX)) },
+		{ ZMQ_HANDSHAKE_IVL, HANDSHAKE },
+		/* What waited for a connection that broke is not for the next one. */
+		{ ZMQ_IMMEDIATE, o->type == SOCKET_DEALER },
+	};
+	const int64_t max = (int64_t)o->max_message;
+	const int on = 1;
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		if (zmq_setsockopt(r->socket, numbers[i].option, &numbers[i].value, sizeof(int)) == -1)
+			return fail(e, "an option of a socket");
+	if (zmq_setsockopt(r->socket, ZMQ_MAXMSGSIZE, &max, sizeof(max)) == -1 ||
+	    (r->router && zmq_setsockopt(r->socket, ZMQ_ROUTER_MANDATORY, &on, sizeof(on)) == -1))
+		return fail(e, "an option of a socket");
+	return 0;
+}
+
+static int
+set_curve(struct raw *r, const struct raw_settings *s, struct error *e)
+{
+	const struct socket_settings *o = s->socket;
+	const int server = s->bind;
+
+	if (s->public_key == NULL)
+		return 0;
+	if (zmq_setsockopt(r->socket, ZMQ_CURVE_SECRETKEY, o->secret_key, KEY_SIZE) == -1 ||
+	    zmq_setsockopt(r->socket, ZMQ_CURVE_PUBLICKEY, s->public_key, KEY_SIZE) == -1 ||
+	    zmq_setsockopt(r->socket, ZMQ_CURVE_SERVER, &server, sizeof(server)) == -1 ||
+	    zmq_setsockopt(r->socket, ZMQ_ZAP_DOMAIN, s->domain, strlen(s->domain)) == -1 ||
+	    (!server &&
+	    zmq_setsockopt(r->socket, ZMQ_CURVE_SERVERKEY, o->server_key, KEY_SIZE) == -1))
+		return fail(e, "CURVE");
+	return 0;
+}
+
+static int
+set_monitor(struct raw *r, void *context, const char *name, struct error *e)
+{
+	const int unlimited = 0;
+	char address[40];
+
+	snprintf(address, sizeof(address), "inproc://monitor-%s", name);
+	/* With a limit, libzmq's thread would wait for us to read. */
+	if ((r->monitor = zmq_socket(context, ZMQ_PAIR)) == NULL ||
+	    zmq_setsockopt(r->monitor, ZMQ_RCVHWM, &unlimited, sizeof(unlimited)) == -1 ||
+	    zmq_socket_monitor(r->socket, address, EVENTS) == -1 ||
+	    zmq_connect(r->monitor, address) == -1)
+		return fail(e, "a socket's monitor");
+	return 0;
+}
+
+struct raw *
+raw_new(struct raw_context *c, const struct raw_settings *s, struct error *e)
+{
+	static const int types[] = {
+		[SOCKET_SUB] = ZMQ_SUB, [SOCKET_XPUB] = ZMQ_XPUB, [SOCKET_XSUB] = ZMQ_XSUB,
+		[SOCKET_DEALER] = ZMQ_DEALER, [SOCKET_ROUTER] = ZMQ_ROUTER,
+	};
+	struct raw *r = calloc(1, sizeof(*r));
+
+	if (r == NULL) {
+		error_memory(e);
+		return NULL;
+	}
+	zmq_msg_init(&r->id);
+	zmq_msg_init(&r->body);
+	r->router = s->socket->type == SOCKET_ROUTER;
+	if ((r->socket = zmq_socket(c->context, types[s->socket->type])) == NULL)
+		fail(e, "a socket");
+	if (r->socket == NULL || set_numbers(r, s->socket, e) == -1 || set_curve(r, s, e) == -1 ||
+	    set_monitor(r, c->context, s->domain, e) == -1)
+		raw_free(&r);
+	return r;
+}
+
+void
+raw_free(struct raw **rp)
+{
+	struct raw *r = *rp;
+
+	if (r == NULL)
+		return;
+	zmq_msg_close(&r->id);
+	zmq_msg_close(&r->body);
+	if (r->monitor != NULL) {
+		zmq_socket_monitor(r->socket, NULL, 0);
+		zmq_close(r->monitor);
+	}
+	if (r->socket != NULL)
+		zmq_close(r->socket);
+	free(r);
+	*rp = NULL;
+}
+
+void
+raw_drop(struct raw *r)
+{
+	const int at_once = 0;
+
+	zmq_setsockopt(r->socket, ZMQ_LINGER, &at_once, sizeof(at_once));
+}
+
+/* With IPv6 on, an address of IPv4 would be shown as one of IPv6. */
+static int
+set_family(struct raw *r, const char *address, struct error *e)
+{
+	const char *host = address + strlen("tcp://");
+	const int six = host[strspn(host, "0123456789.")] != ':';
+
+	if (zmq_setsockopt(r->socket, ZMQ_IPV6, &six, sizeof(six)) == -1)
+		return fail(e, address);
+	return 0;
+}
+
+int
+raw_bind(struct raw *r, const char *address, char bound[RAW_ADDRESS_SIZE], struct error *e)
+{
+	size_t size = RAW_ADDRESS_SIZE;
+	mode_t mask;
+	int result;
+
+	if (set_family(r, address, e) == -1)
+		return -1;
+	mask = umask(0117);   /* an ipc socket is for its owner and group */
+	result = zmq_bind(r->socket, address);
+	umask(mask);
+	if (result == -1 && zmq_errno() == EADDRINUSE)
+		return error_set(e, ERROR_BUSY, "%s: somebody else listens there", address);
+	if (result == -1)
+		return error_set(e, zmq_errno() == EACCES ? ERROR_DENIED : ERROR_USAGE,
+		    "%s: cannot be listened on: %s", address, zmq_strerror(zmq_errno()));
+	if (zmq_getsockopt(r->socket, ZMQ_LAST_ENDPOINT, bound, &size) == -1)
+		return fail(e, address);
+	return 0;
+}
+
+int
+raw_connect(struct raw *r, const char *address, struct error *e)
+{
+	if (set_family(r, address, e) == -1)
+		return -1;
+	if (zmq_connect(r->socket, address) == -1)
+		return error_set(e, ERROR_USAGE, "%s: cannot be connected to: %s", address,
+		    zmq_strerror(zmq_errno()));
+	return 0;
+}
+
+void
+raw_disconnect(struct raw *r, const char *address)
+{
+	zmq_disconnect(r->socket, address);
+}
+
+int
+raw_subscribe(struct raw *r, struct str prefix, struct error *e)
+{
+	if (zmq_setsockopt(r->socket, ZMQ_SUBSCRIBE, prefix.data, prefix.len) == -1)
+		return fail(e, "a subscription");
+	return 0;
+}
+
+/* ---- messages ---- */
+
+/* The next frame; 1, 0, -1. */
+static int
+receive_frame(struct raw *r, zmq_msg_t *frame, struct error *e)
+{
+	if (zmq_msg_recv(frame, r->socket, ZMQ_DONTWAIT) != -1)
+		return 1;
+	return is_empty() ? 0 : fail(e, "receiving");
+}
+
+/* Step over the frames behind this one. */
+static int
+skip_rest(struct raw *r, const zmq_msg_t *frame, size_t *extra, struct error *e)
+{
+	bool more = zmq_msg_more(frame);
+	zmq_msg_t rest;
+	int result = 0;
+
+	for (; more && result != -1; (*extra)++) {
+		zmq_msg_init(&rest);
+		result = receive_frame(r, &rest, e);
+		more = zmq_msg_more(&rest);
+		zmq_msg_close(&rest);
+	}
+	return result == -1 ? -1 : 0;
+}
+
+static struct str
+content(zmq_msg_t *frame)
+{
+	return (struct str){ zmq_msg_data(frame), zmq_msg_size(frame) };
+}
+
+int
+raw_receive(struct raw *r, struct parcel *p, struct error *e)
+{
+	int got;
+
+	*p = (struct parcel){ 0 };
+	if (r->router && (got = receive_frame(r, &r->id, e)) != 1)
+		return got;
+	if ((got = receive_frame(r, &r->body, e)) != 1)
+		return got;
+	if (r->router && zmq_msg_size(&r->body) == 0 && zmq_msg_more(&r->body)) {
+		p->delimiter = true;
+		if ((got = receive_frame(r, &r->body, e)) != 1)
+			return got;
+	}
+	if (skip_rest(r, &r->body, &p->extra, e) == -1)
+		return -1;
+	p->body = content(&r->body);
+	if (r->router)
+		p->peer_id = content(&r->id);
+	return 1;
+}
+
+int
+raw_send(struct raw *r, const struct parcel *p, bool *gone, struct error *e)
+{
+	const int more = ZMQ_DONTWAIT | ZMQ_SNDMORE;
+	int result = 0;
+
+	*gone = false;
+	if (r->router)
+		result = zmq_send(r->socket, p->peer_id.data, p->peer_id.len, more);
+	if (result != -1 && r->router && p->delimiter)
+		result = zmq_send(r->socket, "", 0, more);
+	if (result != -1)
+		result = zmq_send(r->socket, p->body.data, p->body.len, ZMQ_DONTWAIT);
+	if (result != -1)
+		return 1;
+	*gone = zmq_errno() == EHOSTUNREACH;
+	return *gone ? 1 : is_empty() ? 0 : fail(e, "sending");
+}
+
+int
+raw_pass(struct raw *from, struct raw *to, struct parcel *p, struct error *e)
+{
+	int got = receive_frame(from, &from->body, e);
+
+	*p = (struct parcel){ 0 };
+	if (got != 1)
+		return got;
+	p->body.len = zmq_msg_size(&from->body);
+	if (skip_rest(from, &from->body, &p->extra, e) == -1)
+		return -1;
+	if (p->extra == 0 && zmq_msg_send(&from->body, to->socket, ZMQ_DONTWAIT) == -1)
+		return fail(e, "sending");
+	return 1;
+}
+
+const char *
+raw_property(struct raw *r, const char *name)
+{
+	return zmq_msg_gets(&r->body, name);
+}
+
+/* ---- what happens ---- */
+
+static const char *
+reason_of(uint32_t value)
+{
+	switch (value) {
+	case ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH:
+		return "only one side uses CURVE";
+	case ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC:
+		return "the keys do not fit";
+	default:
+		return "it does not keep to the protocol";
+	}
+}
+
+bool
+raw_event(struct raw *r, struct raw_event *event)
+{
+	unsigned char head[6];   /* its number and its value; then comes the address */
+	uint16_t number;
+	uint32_t value;
+	int n;
+
+	if (zmq_recv(r->monitor, head, sizeof(head), ZMQ_DONTWAIT) != (int)sizeof(head) ||
+	    (n = zmq_recv(r->monitor, event->address, RAW_ADDRESS_SIZE - 1, ZMQ_DONTWAIT)) == -1)
+		return false;
+	event->address[n < RAW_ADDRESS_SIZE ? n : RAW_ADDRESS_SIZE - 1] = '\0';
+	memcpy(&number, head, sizeof(number));
+	memcpy(&value, head + sizeof(number), sizeof(value));
+	event->type = number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED ? RAW_UP :
+	    number == ZMQ_EVENT_DISCONNECTED ? RAW_DOWN :
+	    number == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH ? RAW_UNWANTED :
+	    (number & BEGUN) != 0 ? RAW_BEGUN : (number & TRYING) != 0 ? RAW_TRYING : RAW_FAILED;
+	event->why = number == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL ? reason_of(value) : NULL;
+	return true;
+}
+
+/* ---- waiting ---- */
+
+void
+raw_list_clear(struct raw_context *c)
+{
+	c->item_count = 0;
+}
+
+static int
+list_add(struct raw_context *c, void *socket, int fd, unsigned events, struct error *e)
+{
+	size_t room = c->room > 0 ? 2 * c->room : 16;
+	zmq_pollitem_t *more;
+
+	if (c->item_count == c->room) {
+		if ((more = reallocarray(c->items, room, sizeof(*more))) == NULL)
+			return error_memory(e);
+		c->items = more;
+		c->room = room;
+	}
+	c->items[c->item_count++] = (zmq_pollitem_t){
+		.socket = socket,
+		.fd = fd,
+		.events = (short)((events & HUB_READ ? ZMQ_POLLIN : 0) |
+		    (events & HUB_WRITE ? ZMQ_POLLOUT : 0)),
+	};
+	return 0;
+}
+
+int
+raw_list_socket(struct raw_context *c, struct raw *r, unsigned events, struct error *e)
+{
+	return list_add(c, r->socket, -1, events, e);
+}
+
+int
+raw_list_monitor(struct raw_context *c, struct raw *r, struct error *e)
+{
+	return list_add(c, r->monitor, -1, HUB_READ, e);
+}
+
+int
+raw_list_fd(struct raw_context *c, int fd, unsigned events, struct error *e)
+{
+	return list_add(c, NULL, fd, events, e);
+}
+
+int
+raw_wait(struct raw_context *c, double seconds, struct error *e)
+{
+	if (list_add(c, c->zap, -1, HUB_READ, e) == -1)
+		return -1;
+	if (zmq_poll(c->items, (int)c->item_count, isinf(seconds) ? -1 : milliseconds(seconds)) != -1)
+		return 0;
+	if (zmq_errno() != EINTR)
+		return fail(e, "waiting");
+	for (size_t i = 0; i < c->item_count; i++)
+		c->items[i].revents = 0;
+	return 0;
+}
+
+unsigned
+raw_ready(const struct raw_context *c, size_t n)
+{
+	const short revents = c->items[n].revents;
+
+	return (revents & ZMQ_POLLIN ? HUB_READ : 0u) | (revents & ZMQ_POLLOUT ? HUB_WRITE : 0u) |
+	    (revents & ZMQ_POLLERR ? HUB_HANGUP : 0u);
+}
+
+/* ---- keys ---- */
+
+int
+raw_keypair(char public_key[KEY_SIZE], char secret_key[KEY_SIZE], struct error *e)
+{
+	return zmq_curve_keypair(public_key, secret_key) == -1 ? fail(e, "CURVE") : 0;
+}
+
+int
+raw_public_key(const char *secret_key, char public_key[KEY_SIZE], struct error *e)
+{
+	return zmq_curve_public(public_key, secret_key) == -1 ? fail(e, "CURVE") : 0;
+}
