@@ -12,9 +12,9 @@ SANITIZERS = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fn
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DMONITOR_VERSION='"$(VERSION)"' -Ilib -Icmd -I$(BUILD) \
 	$(WARNINGS) $(SANITIZERS) -pthread $(CPPFLAGS) $(CFLAGS) -MMD -MP
 ALL_LDFLAGS = $(SANITIZERS) -pthread $(LDFLAGS)
-LIBS = -Wl,--as-needed -lsqlite3 -ljansson -lcurl -lwebsockets -lev -lssl -lcrypto -lm
+LIBS = -Wl,--as-needed -lsqlite3 -ljansson -lcurl -lwebsockets -lev -lzmq -lssl -lcrypto -lm
 
-PROGRAMS = monitor-ingest monitor-query monitor-purge monitor-wsd
+PROGRAMS = monitor-ingest monitor-query monitor-purge monitor-wsd monitor-zmq
 MANUALS = $(wildcard man/*.[1-8])
 LIB = $(BUILD)/libmonitor.a
 LIB_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/*.c lib/*/*.c))

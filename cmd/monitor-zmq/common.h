@@ -13,6 +13,7 @@
 #define COMMON_ENDPOINTS 32
 
 struct common {
+	const char *program;       /* for messages: "monitor-zmq pub" */
 	struct endpoint endpoints[COMMON_ENDPOINTS];
 	size_t endpoint_count;
 	const char *secret_key;    /* a file */
@@ -38,7 +39,7 @@ enum {
 
 /* They end a verb's table. */
 #define COMMON_OPTIONS \
-	{ 0, NULL, NULL, "Endpoints: tcp://HOST:PORT, ipc://PATH" }, \
+	{ 0, NULL, NULL, "Endpoints (tcp://HOST:PORT, ipc://PATH)" }, \
 	{ COMMON_BIND, "bind", "ENDPOINT", "listen there; may be repeated" }, \
 	{ COMMON_CONNECT, "connect", "ENDPOINT", "connect there; may be repeated" }, \
 	{ COMMON_HIGH_WATER, "high-water", "N", "messages that may wait for a peer (default: 1000)" }, \

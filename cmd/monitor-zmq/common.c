@@ -1,0 +1,158 @@
+#include "common.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "when.h"
+
+#define SECONDS_MAX 1e6
+#define HIGH_WATER_MAX 10000000
+
+static void
+add_endpoint(struct common *c, const char *address, bool bind)
+{
+	if (c->endpoint_count == COMMON_ENDPOINTS)
+		cli_usage("%s: at most %d endpoints", address, COMMON_ENDPOINTS);
+	if (strncmp(address, "tcp://", 6) != 0 && strncmp(address, "ipc://", 6) != 0)
+		cli_usage("%s: neither tcp://HOST:PORT nor ipc://PATH", address);
+	c->endpoints[c->endpoint_count++] = (struct endpoint){ address, bind };
+}
+
+static double
+duration(const char *name, const char *text, double min)
+{
+	struct error e;
+	double seconds;
+
+	if (when_parse_duration(text, &seconds, &e) == -1)
+		cli_usage("--%s: %s", name, e.text);
+	if (seconds < min || seconds > SECONDS_MAX)
+		cli_usage("--%s %s: out of range", name, text);
+	return seconds;
+}
+
+/* "MIN", or "MIN..MAX". */
+static void
+set_retry(struct common *c, const char *text)
+{
+	const char *dots = strstr(text, "..");
+	char *first = dots != NULL ? strndup(text, (size_t)(dots - text)) : strdup(text);
+
+	if (first == NULL)
+		cli_die(EXIT_ERROR, "out of memory");
+	c->retry_min = duration("retry", first, 0.001);
+	c->retry_max = dots != NULL ? duration("retry", dots + 2, c->retry_min) : c->retry_min;
+	free(first);
+}
+
+static int
+count(const char *name, const char *text, long max)
+{
+	char *end;
+	long n;
+
+	errno = 0;
+	n = strtol(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end != '\0')
+		cli_usage("--%s %s: not a number", name, text);
+	if (errno != 0 || n < 1 || n > max)
+		cli_usage("--%s %s: out of range", name, text);
+	return (int)n;
+}
+
+bool
+common_option(struct common *c, int key)
+{
+	switch (key) {
+	case COMMON_BIND:
+	case COMMON_CONNECT:
+		add_endpoint(c, optarg, key == COMMON_BIND);
+		break;
+	case COMMON_CURVE_KEY:
+		c->secret_key = optarg;
+		break;
+	case COMMON_CURVE_SERVER_KEY:
+		c->server_key = optarg;
+		break;
+	case COMMON_CURVE_ALLOW:
+		c->allow = optarg;
+		break;
+	case COMMON_INSECURE:
+		c->insecure = true;
+		break;
+	case COMMON_HIGH_WATER:
+		c->high_water = count("high-water", optarg, HIGH_WATER_MAX);
+		break;
+	case COMMON_LINGER:
+		c->linger = duration("linger", optarg, 0);
+		break;
+	case COMMON_RETRY:
+		set_retry(c, optarg);
+		break;
+	case COMMON_HEARTBEAT:
+		c->heartbeat = duration("heartbeat", optarg, 0);
+		break;
+	case COMMON_METRICS:
+		c->metrics = optarg;
+		break;
+	case 'q':
+		c->quiet = true;
+		break;
+	default:
+		return false;
+	}
+	return true;
+}
+
+/* Can only this machine be at the other end? A name that begins with 127. may be anybody's. */
+static bool
+is_local(const char *address)
+{
+	static const char *const hosts[] = { "localhost:", "lo:", "[::1]:" };
+	const char *host = address + strlen("tcp://");
+
+	if (strncmp(address, "ipc://", 6) == 0)
+		return true;
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++)
+		if (strncmp(host, hosts[i], strlen(hosts[i])) == 0)
+			return strchr(host, ';') == NULL;
+	return strncmp(host, "127.", 4) == 0 && host[strspn(host, "0123456789.")] == ':' &&
+	    strchr(host, ';') == NULL;
+}
+
+static void
+check(const struct common *c)
+{
+	bool connects = false, binds = false;
+
+	for (size_t i = 0; i < c->endpoint_count; i++) {
+		const struct endpoint *p = &c->endpoints[i];
+		binds |= p->bind;
+		connects |= !p->bind;
+		if (c->secret_key == NULL && !c->insecure && !is_local(p->address))
+			cli_usage("%s: not without CURVE: --curve-key; or, if that is meant: --insecure",
+			    p->address);
+	}
+	if (c->secret_key == NULL && (c->server_key != NULL || c->allow != NULL))
+		cli_usage("--%s goes with --curve-key",
+		    c->server_key != NULL ? "curve-server-key" : "curve-allow");
+	if (c->secret_key != NULL && connects && c->server_key == NULL)
+		cli_usage("to connect with --curve-key, the other end's is needed: --curve-server-key");
+	if (c->server_key != NULL && !connects)
+		cli_usage("--curve-server-key is for connecting, and we only listen");
+	if (c->allow != NULL && !binds)
+		cli_usage("--curve-allow is for who connects to us, and we do not listen");
+}
+
+void
+common_operands(struct common *c, const struct cli *cli, bool bind)
+{
+	c->program = cli->program;
+	for (int i = optind; i < cli->argc; i++)
+		add_endpoint(c, cli->argv[i], bind);
+	if (c->endpoint_count == 0)
+		cli_usage("no endpoint is given");
+	check(c);
+}
