@@ -70,6 +70,12 @@ int ndjson_read_slow(struct ndjson *r, struct str line, struct ndjson_line *out,
  * source.data NULL. Good until the next call on the reader. */
 void ndjson_peek(struct ndjson *r, struct str line, struct ndjson_line *out);
 
+/* The number of a line that is written as the tools write theirs, source, seq, kind and
+ * watchdog in front. Fills these two and `rest`; the others are not looked at, and
+ * it may be no record, even no JSON, but whoever reads it will find no other number in it.
+ * False: it is written otherwise. */
+bool ndjson_glance(struct str line, struct ndjson_line *out);
+
 /* How many lone surrogates have been replaced so far. */
 uint64_t ndjson_replaced(const struct ndjson *r);
 

@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct ndjson *fast, *slow, *fast_only, *slow_only;
 static struct str input;
-static unsigned long accepted;
+static unsigned long glanced, accepted;
 
 static void
 require(bool ok, const char *what)
@@ -201,6 +201,41 @@ same_in_a_list(void)
 	json_free(&j);
 }
 
+/* At a glance a line has the number that it has for every reader, and with another
+ * it has that one, even if it is no record. */
+static void
+glance_is_right(void)
+{
+	struct ndjson_line seen = { .seq = -1 }, read, again;
+	struct buf b = { 0 };
+	struct str line;
+	struct error e;
+	bool right;
+
+	if (!ndjson_glance(input, &seen) || memchr(input.data, '\n', input.len) != NULL)
+		return;
+	glanced++;
+	right = ndjson_read_slow(slow, input, &read, &e) == 0;
+	require(!right || (str_equal(seen.source, read.source) && seen.seq == read.seq),
+	    "another number than at a glance");
+	seen.source = str_of("curve:k/1");
+	seen.seq = INT64_MAX;
+	require(ndjson_renumber(&b, &seen) == 0, "not renumbered");
+	line = (struct str){ b.data, b.len - 1 };
+	if (right) {
+		require(ndjson_read_slow(slow_only, line, &again, &e) == 0, "renumbered it is refused");
+		require(again.record.level == read.record.level, "renumbered it is another");
+	}
+	if (ndjson_read_slow(slow, line, &again, &e) == -1)
+		require(again.source.data == NULL || e.kind == ERROR_INVALID, "an error of another kind");
+	require(again.source.data == NULL || (str_equal(again.source, seen.source) &&
+	    again.seq == INT64_MAX), "another number is in it");
+	ndjson_peek(slow, (struct str){ line.data, line.len / 2 + line.len / 4 }, &again);
+	require(again.source.data == NULL || str_equal(again.source, seen.source),
+	    "another number is in a part of it");
+	buf_free(&b);
+}
+
 static void
 answers_survive(void)
 {
@@ -241,6 +276,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	input = (struct str){ (const char *)data, size };
 	records_agree();
 	same_in_a_list();
+	glance_is_right();
 	answers_survive();
 	return 0;
 }
@@ -258,6 +294,8 @@ static const char *const seeds[] = {
 	"\"c\":\"\\ud800\"},\"ok\":true,\"no\":false,\"x\":null,\"big\":1e999,\"x\":0.1}",
 	"{\"lev\\u0065l\":5e0,\"level\":7,\"time\":18446744073709551616,\"sender\":\"\\udc00\\ud800\","
 	"\"message\":\"\\b\\f\\n\\r\\t\",\"kind\":\"notification\",\"a\\u0062\":1,\"ab\":[ ]}",
+	"{\"source\":\"run-17\",\"seq\":41,\"kind\":\"log\",\"watchdog\":\"w1\",\"level\":30,\"time\":1.5,"
+	"\"sender\":\"s\",\"message\":\"a \\\"source\\\" of much\",\"x\":[\"sour\",\"ce\"]}",
 	"{\"ack\":{\"source\":\"run-17\",\"seq\":12}}",
 	"{\"reject\":{\"source\":\"run-17\",\"seq\":13,\"reason\":\"level: must be an integer\"}}",
 	"[{}]",
@@ -354,6 +392,7 @@ main(int argc, char **argv)
 	for (unsigned long i = 0; i < runs; i++)
 		run(&state);
 	require(runs < 1000 || accepted > runs / 20, "hardly anything was a record");
+	require(runs < 1000 || glanced > runs / 100, "hardly any number was seen at a glance");
 	printf("fuzz-ndjson: %lu runs from seed %llu, %lu of them records\n", runs,
 	    (unsigned long long)seed, accepted);
 	ndjson_free(&fast);

@@ -199,6 +199,39 @@ renumbered(void)
 	buf_free(&b);
 }
 
+#define HEAD "{\"source\":\"a\",\"seq\":7," KIND
+
+static void
+glances(void)
+{
+	static const struct { const char *line; bool taken; const char *title; } cases[] = {
+		{ HEAD PLAIN "}", true, "the number of a line as the tools write it is seen at a glance" },
+		{ HEAD "\"message\":\"say \\\"seq\\\"\\n\"", true, "whatever else may be in it" },
+		{ HEAD, true, "or not" },
+		{ HEAD PLAIN ",\"seq\":8}", false, "but there must not be another" },
+		{ HEAD "\"x\":1,\"source\":\"b\"," PLAIN "}", false, "wherever it stands" },
+		{ HEAD "\"x\":1,\"s\\u006furce\":\"b\"," PLAIN "}", false, "however it is written" },
+		{ HEAD "\"x\":\"\\u006f\"," PLAIN "}", false, "or might be" },
+		{ HEAD PLAIN ",\"123456\":\"\\", false, "or would be if it went on" },
+		{ "{\"source\":\"a\",\"seq\":7," PLAIN "}", false, "nor may labels be missing" },
+		{ "{\"source\":\"\",\"seq\":7," KIND PLAIN "}", false, "nor the source be empty" },
+		{ "{\"source\":\"\xc3\xa9\",\"seq\":7," KIND PLAIN "}", false, "nor hard to read" },
+		{ "{\"source\":\"a\",\"seq\":07," KIND PLAIN "}", false, "nor the number" },
+		{ "{\"source\":\"a\",\"seq\":1234567890123456789," KIND PLAIN "}", false, "nor be so large" },
+		{ "{\"source\":\"a\",\"seq\":7.0," KIND PLAIN "}", false, "nor be one only by its value" },
+	};
+	struct ndjson_line l;
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		char *copy = exact(str_of(cases[i].line));
+		bool taken = ndjson_glance((struct str){ copy, strlen(cases[i].line) }, &l);
+		tap_ok(taken == cases[i].taken && (!taken || (str_equal(l.source, str_of("a")) &&
+		    l.seq == 7 && str_equal(l.rest, str_of(cases[i].line + strlen(HEAD) - strlen(KIND))))),
+		    "%s", cases[i].title);
+		free(copy);
+	}
+}
+
 static void
 answers(void)
 {
@@ -255,6 +288,7 @@ main(void)
 	peeking();
 	labelled();
 	renumbered();
+	glances();
 	answers();
 	ndjson_free(&reader);
 	return tap_done();
