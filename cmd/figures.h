@@ -10,13 +10,13 @@
 
 #include "buf.h"
 
-enum figure_type { FIGURE_COUNTER, FIGURE_GAUGE };
+enum figure_type { FIGURE_COUNTER, FIGURE_GAUGE, FIGURE_SECONDS /* a gauge */ };
 
 struct figure {
 	const char *name;
 	enum figure_type type;
 	const char *help;
-	size_t offset;         /* of a uint64_t in the struct */
+	size_t offset;         /* in the struct: of a uint64_t; of SECONDS, a double */
 };
 
 #define FIGURE_COUNT(figures) (sizeof(figures) / sizeof((figures)[0]))

@@ -5,9 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "when.h"
+#include "options.h"
 
-#define SECONDS_MAX 1e6
 #define HIGH_WATER_MAX 10000000
 
 static void
@@ -20,19 +19,6 @@ add_endpoint(struct common *c, const char *address, bool bind)
 	c->endpoints[c->endpoint_count++] = (struct endpoint){ address, bind };
 }
 
-static double
-duration(const char *name, const char *text, double min)
-{
-	struct error e;
-	double seconds;
-
-	if (when_parse_duration(text, &seconds, &e) == -1)
-		cli_usage("--%s: %s", name, e.text);
-	if (seconds < min || seconds > SECONDS_MAX)
-		cli_usage("--%s %s: out of range", name, text);
-	return seconds;
-}
-
 /* "MIN", or "MIN..MAX". */
 static void
 set_retry(struct common *c, const char *text)
@@ -42,8 +28,8 @@ set_retry(struct common *c, const char *text)
 
 	if (first == NULL)
 		cli_die(EXIT_ERROR, "out of memory");
-	c->retry_min = duration("retry", first, 0.001);
-	c->retry_max = dots != NULL ? duration("retry", dots + 2, c->retry_min) : c->retry_min;
+	c->retry_min = options_duration("retry", first, 0.001);
+	c->retry_max = dots != NULL ? options_duration("retry", dots + 2, c->retry_min) : c->retry_min;
 	free(first);
 }
 
@@ -86,13 +72,13 @@ common_option(struct common *c, int key)
 		c->high_water = count("high-water", optarg, HIGH_WATER_MAX);
 		break;
 	case COMMON_LINGER:
-		c->linger = duration("linger", optarg, 0);
+		c->linger = options_duration("linger", optarg, 0);
 		break;
 	case COMMON_RETRY:
 		set_retry(c, optarg);
 		break;
 	case COMMON_HEARTBEAT:
-		c->heartbeat = duration("heartbeat", optarg, 0);
+		c->heartbeat = options_duration("heartbeat", optarg, 0);
 		break;
 	case COMMON_METRICS:
 		c->metrics = optarg;

@@ -12,6 +12,8 @@ static const struct verb *const verbs[] = {
 	&verb_proxy,
 	&verb_pub,
 	&verb_sub,
+	&verb_push,
+	&verb_pull,
 	&verb_keygen,
 };
 
