@@ -52,6 +52,10 @@ struct serve_settings {
 	size_t max_message;          /* bytes */
 	size_t max_records;          /* in one upload */
 	size_t max_answer;           /* in one answer */
+	size_t whole;                /* bytes: an answer goes out as one, and one that gets longer
+	                              * fails; 0: answers go out in pieces, of any length */
+	bool quiet;                  /* nothing goes out that was not asked for: no notifications
+	                              * that others have uploaded */
 	size_t max_queue;            /* bytes of messages waiting for a slow receiver */
 	unsigned max_reads;          /* of one watchdog at once */
 	double rate, burst;          /* records/s of one watchdog, and how many at once; 0: no bound */
@@ -99,6 +103,10 @@ bool serve_busy(const struct serve *s);   /* is something still under way? */
 
 /* `name` is who it is for the log: an address. */
 struct session *session_new(struct serve *s, void *transport, const char *name, struct error *e);
+
+/* The transport itself knows who this is, and has proof: no token is asked for, or taken.
+ * To be called before anything was received. -1: no memory. */
+int session_vouch(struct session *s, const struct identity *who, struct error *e);
 
 /* The connection is gone. What it has uploaded is stored all the same. */
 void session_free(struct session **s);

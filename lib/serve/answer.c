@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -28,6 +29,7 @@ static void
 ask_free(struct ask *a)
 {
 	read_free(&a->read);
+	buf_free(&a->whole);
 	free(a->failure);
 	free(a);
 }
@@ -39,6 +41,7 @@ pop(struct session *s)
 
 	STAILQ_REMOVE_HEAD(&s->asks, next);
 	s->ask_count--;
+	s->serve->whole_bytes -= a->whole.len;
 	ask_free(a);
 }
 
@@ -139,6 +142,60 @@ take_piece(struct session *s, struct read_result *result)
 	}
 }
 
+/* Put a piece behind those that have come before it. False: no memory. */
+static bool
+add_piece(struct session *s, struct ask *a, struct read_result *result)
+{
+	size_t had = a->whole.len;
+
+	if (had == 0) {
+		a->whole = result->text;
+		result->text = (struct buf){ 0 };
+	} else if (buf_add(&a->whole, result->text.data + SERVE_HEADROOM,
+	    result->text.len - SERVE_HEADROOM) == -1) {
+		return false;
+	}
+	s->serve->whole_bytes += a->whole.len - had;
+	return true;
+}
+
+static void
+too_long(struct session *s, const struct ask *a)
+{
+	size_t most = s->serve->settings.whole;
+	char comment[80];
+
+	s->serve->stats.rejects[REJECT_STORE]++;
+	if (a->whole.len - SERVE_HEADROOM > most)
+		snprintf(comment, sizeof(comment), "The answer is longer than %zu bytes, ask for less", most);
+	else
+		snprintf(comment, sizeof(comment), "Too much is asked for at once, try again");
+	answer_failed(s, comment);
+}
+
+/* Answers go out whole: this one goes on, or is whole, or has failed. */
+static void
+take_part(struct session *s, struct read_result *result)
+{
+	struct serve *serve = s->serve;
+	struct ask *a = STAILQ_FIRST(&s->asks);
+
+	if (!add_piece(s, a, result)) {
+		session_close(s, SERVE_CLOSE_ERROR, "out of memory", ENDS);
+	} else if (a->whole.len - SERVE_HEADROOM > serve->settings.whole ||
+	    serve->whole_bytes / WHOLES > serve->settings.whole) {
+		too_long(s, a);
+	} else if (result->state == READ_END) {
+		serve->whole_bytes -= a->whole.len;
+		result->text = a->whole;
+		result->first = true;
+		a->whole = (struct buf){ 0 };
+		take_piece(s, result);
+	} else {
+		serve->stats.read_records += result->records;
+	}
+}
+
 static void
 slice_failed(struct session *s, const struct read_result *result)
 {
@@ -158,6 +215,8 @@ slice_done(void *arg, struct read_result *result)
 	s->ask_looks = false;
 	if (result->state == READ_FAILED)
 		slice_failed(s, result);
+	else if (s->serve->settings.whole > 0)
+		take_part(s, result);
 	else
 		take_piece(s, result);
 	give_turn(s->serve, s->tenant);

@@ -8,6 +8,8 @@ forward_to(struct serve *serve, struct tenant *t, struct message *m, const struc
 {
 	struct session *s, *next;
 
+	if (serve->settings.quiet)
+		return;
 	for (s = TAILQ_FIRST(&t->sessions); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, of_tenant);
 		if (s == but || s->close_code != 0)

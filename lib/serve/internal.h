@@ -27,6 +27,7 @@ enum {
 	REPLIES_MAX = 256 << 10,   /* bytes unsent from which on no more is read */
 	PIECE = 128 << 10,         /* bytes of an answer at a time */
 };
+#define WHOLES 16                 /* of the longest answers that may be put together at once */
 #define HOLD ((size_t)64 << 20)   /* memory for long messages that are not whole */
 #define CLOSE_PATIENCE 5.0        /* seconds for a close to get out */
 
@@ -106,6 +107,7 @@ struct ask {
 	enum proto_action action;
 	struct read *read;             /* NULL: it failed before it began */
 	bool begun;                    /* a piece of the answer is there */
+	struct buf whole;              /* all pieces so far, where they go out as one */
 	char *failure;
 	size_t id_len;
 	char id[];
@@ -177,6 +179,7 @@ struct serve {
 	TAILQ_HEAD(, upload) in_flight;    /* with the sink, not settled */
 	struct pool_job refresh;       /* of the key */
 	struct error refresh_error;
+	size_t whole_bytes;            /* of answers that are being put together */
 	bool refreshing, resuming, stopping;
 	struct serve_stats stats;
 };

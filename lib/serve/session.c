@@ -344,6 +344,13 @@ fail:
 	return NULL;
 }
 
+int
+session_vouch(struct session *s, const struct identity *who, struct error *e)
+{
+	s->greeted = true;
+	return session_join(s, who) == 0 ? 0 : error_memory(e);
+}
+
 static void
 leave_tenant(struct session *s)
 {

@@ -150,10 +150,12 @@ prepare_forward(struct session *s, const struct proto_request *r, struct upload 
 
 	if (r->action != PROTO_UPLOAD_NOTIFICATIONS || u->count == 0)
 		return 0;
-	if ((u->forward = message_new()) == NULL)
-		return error_memory(e);
-	if (proto_forward(serve->proto, r, &u->forward->text, e) == -1)
-		return -1;
+	if (!serve->settings.quiet) {
+		if ((u->forward = message_new()) == NULL)
+			return error_memory(e);
+		if (proto_forward(serve->proto, r, &u->forward->text, e) == -1)
+			return -1;
+	}
 	if (serve->settings.publish == NULL)
 		return 0;
 	return proto_lines(serve->proto, r, &labels, serve->settings.max_records, &u->publish, &n, e);
