@@ -38,6 +38,11 @@ WIRE = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/wire/*.c))
 LOAD = $(patsubst %.c,$(BUILD)/%.o,$(wildcard bench/loads/*.c))
 SPEAKERS = $(BUILD)/tests/frame $(BUILD)/tests/ws $(BUILD)/bench/load $(BUILD)/bench/ready
 
+# What monitor-zmq is made of, for the unit tests named zmq_.
+ZMQ_UNIT = $(filter $(BUILD)/tests/zmq_%,$(UNIT))
+ZMQ_PARTS = $(BUILD)/cmd/log.o $(addprefix $(BUILD)/cmd/monitor-zmq/,allow.o input.o key.o numbers.o \
+	output.o raw.o socket.o)
+
 # As many jobs as there are processors, where the caller did not say.
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$$(nproc))
 
@@ -71,6 +76,8 @@ link = @mkdir -p $(@D) && echo "$(CC) -o $@" && $(CC) $(ALL_LDFLAGS) -o $@ $(fil
 
 $(UNIT): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(LIB)
 	$(link)
+$(ZMQ_UNIT): $(ZMQ_PARTS)
+$(ZMQ_UNIT:$(BUILD)/tests/%=$(BUILD)/tests/unit/%.o): CPPFLAGS += -Icmd/monitor-zmq
 $(TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/tools/%.o $(LIB)
 	$(link)
 $(PRELOAD): $(BUILD)/tests/%.so: tests/preload/%.c

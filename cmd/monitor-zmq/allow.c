@@ -82,12 +82,11 @@ static int
 take_line(struct str line, struct peer *p, struct error *e)
 {
 	p->key = str_take_word(&line);
-	if (!key_valid(p->key)) {
-		if (p->key.len == 0 || p->key.data[0] == '#')
-			return 0;
+	if (p->key.len == 0 || p->key.data[0] == '#')
+		return 0;
+	if (!key_valid(p->key))
 		return error_set(e, ERROR_INVALID,
 		    "must begin with a public key, 40 characters of Z85");
-	}
 	p->name = str_take_word(&line);
 	if (p->name.len == 0)
 		return error_set(e, ERROR_INVALID, "must have a name behind its key");

@@ -49,13 +49,13 @@ find_key(struct str text, char key[KEY_SIZE], struct error *e)
 
 	while (str_take_line(&text, &line)) {
 		word = str_take_word(&line);
-		if (key_valid(word)) {
-			memcpy(key, word.data, word.len);
-			key[word.len] = '\0';
-			return 0;
-		}
-		if (word.len > 0 && word.data[0] != '#')
+		if (word.len == 0 || word.data[0] == '#')   /* no key begins so: it would be too large */
+			continue;
+		if (!key_valid(word))
 			break;
+		memcpy(key, word.data, word.len);
+		key[word.len] = '\0';
+		return 0;
 	}
 	return error_set(e, ERROR_INVALID, "has no key (40 characters of Z85)");
 }

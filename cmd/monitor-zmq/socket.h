@@ -1,6 +1,6 @@
 /*
  * socket.h - ZeroMQ sockets as all verbs use them: endpoints, CURVE, high-water marks,
- * heartbeats, who is at the other end. The only user of libzmq.
+ * heartbeats, who is at the other end.
  *
  * A hub owns the context and waits for everything: its sockets, and any descriptors
  * (a signalfd, a sink's, standard input). Everything happens on one thread, but for
