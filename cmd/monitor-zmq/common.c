@@ -1,6 +1,5 @@
 #include "common.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,21 +32,6 @@ set_retry(struct common *c, const char *text)
 	free(first);
 }
 
-static int
-count(const char *name, const char *text, long max)
-{
-	char *end;
-	long n;
-
-	errno = 0;
-	n = strtol(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end != '\0')
-		cli_usage("--%s %s: not a number", name, text);
-	if (errno != 0 || n < 1 || n > max)
-		cli_usage("--%s %s: out of range", name, text);
-	return (int)n;
-}
-
 bool
 common_option(struct common *c, int key)
 {
@@ -69,7 +53,7 @@ common_option(struct common *c, int key)
 		c->insecure = true;
 		break;
 	case COMMON_HIGH_WATER:
-		c->high_water = count("high-water", optarg, HIGH_WATER_MAX);
+		c->high_water = (int)options_count("high-water", optarg, HIGH_WATER_MAX);
 		break;
 	case COMMON_LINGER:
 		c->linger = options_duration("linger", optarg, 0);

@@ -14,6 +14,7 @@ static const struct verb *const verbs[] = {
 	&verb_sub,
 	&verb_push,
 	&verb_pull,
+	&verb_serve,
 	&verb_keygen,
 };
 

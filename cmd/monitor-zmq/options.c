@@ -1,5 +1,7 @@
 #include "options.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
@@ -31,6 +33,21 @@ options_size(const char *name, const char *text)
 	if (size == 0 || size > SIZE_MAX / 8)
 		cli_usage("--%s %s: out of range", name, text);
 	return size;
+}
+
+unsigned
+options_count(const char *name, const char *text, unsigned max)
+{
+	unsigned long n;
+	char *end;
+
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end != '\0')
+		cli_usage("--%s %s: not a number", name, text);
+	if (errno != 0 || n < 1 || n > max)
+		cli_usage("--%s %s: out of range", name, text);
+	return (unsigned)n;
 }
 
 bool

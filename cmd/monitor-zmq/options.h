@@ -10,9 +10,10 @@
 
 #include "ndjson.h"
 
-/* Of the option `name`: seconds, at least `min`; bytes, at least 1. */
+/* Of the option `name`: seconds, at least `min`; bytes, at least 1; a number from 1 to `max`. */
 double options_duration(const char *name, const char *text, double min);
 uint64_t options_size(const char *name, const char *text);
+unsigned options_count(const char *name, const char *text, unsigned max);
 
 /* --kind and --watchdog: what stands in for a label that a line lacks. False: it is neither. */
 #define OPTIONS_LABELS \

@@ -19,6 +19,7 @@ struct verb {
 	int (*run)(struct cli *cli, char *const *command);
 };
 
-extern const struct verb verb_keygen, verb_proxy, verb_pub, verb_pull, verb_push, verb_sub;
+extern const struct verb verb_keygen, verb_proxy, verb_pub, verb_pull, verb_push, verb_serve,
+    verb_sub;
 
 #endif
