@@ -1,0 +1,184 @@
+#!/bin/bash
+# Kill pullers, their sinks, pushers and producers, with SIGKILL, at random moments, and cut the
+# link between them; look each time whether everything that was acknowledged is in the store, and at
+# the end whether every record is there exactly once and the store is sound.
+#
+#   tests/torture-zmq.sh [CYCLES [SEED]]      (or from the environment; 100)
+#
+# Three producers have a pusher each, as their sink, with a key of its own. With root they are in a network
+# namespace of their own, and the link is slow, loses packets, and is cut.
+set -u
+cycles=${1:-${CYCLES:-100}}
+seed=${2:-${SEED:-$((SRANDOM % 1000000))}}
+project=$(cd "$(dirname "$0")/.." && pwd)
+BUILD=${BUILD:-$project/build}
+case $BUILD in /*) ;; *) BUILD=$project/$BUILD ;; esac
+PATH=$BUILD:$BUILD/tests:$PATH
+unset MONITOR_STORE
+dir=$(mktemp -d "${TMPDIR:-/tmp}/torture-zmq.XXXXXX")
+cd "$dir" || exit
+RANDOM=$seed
+
+BAD=17           # every so many-th line is no record
+LONG=200         # and every so many-th is long
+EDGES="e1 e2 e3"
+declare -A pids kills
+checks=0 cuts=0 there=
+edge=mzt$$e central=mzt$$c
+at_edge=() at_central=()
+
+fail() {
+	echo "torture-zmq: FAILED after $((cycle - 1)) cycles (seed $seed): $*" >&2
+	echo "torture-zmq: what there is to look at is in $dir" >&2
+	clean_up
+	exit 1
+}
+
+clean_up() {
+	for name in "${!pids[@]}"; do kill -KILL "${pids[$name]}" 2>/dev/null; done
+	ip netns del "$edge" 2>/dev/null
+	ip netns del "$central" 2>/dev/null
+}
+
+# pause MILLISECONDS
+pause() {
+	read -rt "$(printf '0.%03d' "$1")" <> <(:) || true
+}
+
+make_network() {
+	[ "$(id -u)" = 0 ] && ip netns add "$edge" 2>/dev/null && ip netns add "$central" 2>/dev/null &&
+		ip link add name "$edge" netns "$edge" type veth peer name "$central" netns "$central" || return 0
+	for side in "$edge 10.118.0.2" "$central 10.118.0.1"; do
+		read -r name address <<<"$side"
+		ip -n "$name" link set lo up
+		ip -n "$name" address add "$address/24" dev "$name"
+		ip -n "$name" link set "$name" up
+		tc -n "$name" qdisc replace dev "$name" root netem delay 2ms 2ms loss 1% 2>/dev/null ||
+			tc -n "$name" qdisc replace dev "$name" root tbf rate 20mbit burst 8k latency 20ms
+	done
+	at_edge=(ip netns exec "$edge") at_central=(ip netns exec "$central")
+	there=tcp://10.118.0.1:9100
+}
+
+make_keys() {
+	monitor-zmq keygen central | cut -d ' ' -f 1 >central.public
+	for name in $EDGES; do monitor-zmq keygen "$name"; done >allowed
+}
+
+start_pull() {
+	: >pull.err
+	"${at_central[@]}" monitor-zmq pull --heartbeat 200ms --room 1M --curve-key central.key --curve-allow allowed \
+		--bind "${there:-tcp://127.0.0.1:0}" -- monitor-ingest --quiet --ack -d m.db 2>pull.err &
+	pids[pull]=$!
+	for ((i = 0; i < 500; i++)); do
+		there=$(sed -n 's/.*: listening on //p' pull.err)
+		[ -z "$there" ] || return 0
+		pause 20
+	done
+	fail "the puller does not listen: $(tail -n 3 pull.err)"
+}
+
+start_edge() {
+	"${at_edge[@]}" producer -s "$1" -a "acked.$1" -b $BAD -l $LONG -r 500 -- monitor-zmq push --ack -q --heartbeat 200ms \
+		--patience 1s --retry 20ms..100ms --curve-key "$1.key" --curve-server-key central.public "$there" 2>>"err.$1" &
+	pids[$1]=$!
+}
+
+# end NAME: kill it, and see it gone.
+end() {
+	kill -KILL "${pids[$1]}" || fail "$1 had ended by itself: $(tail -n 3 "err.$1" pull.err 2>&1)"
+	wait "${pids[$1]}" 2>/dev/null
+	unset "pids[$1]"
+	kills[$1]=$((${kills[$1]:-0} + 1))
+}
+
+end_child() {
+	local child
+	child=$(pgrep -P "${pids[$1]}") && kill -KILL "$child" && kills["$1's"]=$((${kills["$1's"]:-0} + 1))
+}
+
+sql() {
+	sqlite3 -readonly -cmd '.timeout 30000' m.db "$1"
+}
+
+# Every number acknowledged so far is in the store, once, or was refused. The acknowledgements are
+# read first.
+check_acked() {
+	local name n values='' missing
+	for name in $EDGES; do
+		n=$(tail -n 1 "acked.$name" 2>/dev/null)
+		values+="${values:+,}('$name',${n:-0})"
+	done
+	missing=$(sql "WITH acked(source, n) AS (VALUES $values),
+		stored AS MATERIALIZED (SELECT sender, count(*) AS rows, count(DISTINCT time) AS times
+			FROM records JOIN acked ON source = sender
+			WHERE time <= 1700000000 + n GROUP BY sender)
+		SELECT source, n, rows, times FROM acked LEFT JOIN stored ON sender = source
+			WHERE coalesce(rows, 0) != n - n / $BAD OR coalesce(times, 0) != n - n / $BAD") ||
+		fail "the store cannot be read"
+	[ -z "$missing" ] || fail "acknowledged and not stored once (source, acknowledged, rows): $missing"
+	checks=$((checks + 1))
+}
+
+check_all() {
+	local name n rows
+	for name in $EDGES; do
+		n=$(tail -n 1 "acked.$name")
+		rows=$(sql "SELECT count(*) || ' ' || count(DISTINCT time) FROM records WHERE sender = '$name'")
+		[ "$rows" = "$((n - n / BAD)) $((n - n / BAD))" ] || fail "not exactly once: $name: $n acknowledged, rows, times: $rows"
+	done
+	rows=$(sql 'PRAGMA integrity_check')
+	[ "$rows" = ok ] || fail "integrity_check: $rows"
+	monitor-query -d m.db --verify >verify 2>&1 || fail "--verify: $(head -n 5 verify)"
+}
+
+cycle=1
+make_keys
+make_network
+monitor-ingest --quiet -d m.db </dev/null || fail "the store cannot be made"
+start_pull
+for name in $EDGES; do start_edge "$name"; done
+
+for ((cycle = 1; cycle <= cycles; cycle++)); do
+	pause $((RANDOM % 300))
+	victim=e$((RANDOM % 3 + 1))
+	case $((RANDOM % 8)) in
+	0 | 1) end pull && start_pull ;;
+	2) end_child pull ;;
+	3) end_child $victim ;;
+	4) end $victim && start_edge $victim ;;
+	5) end pull && end_child $victim; start_pull ;;
+	6)
+		if [ -n "${at_edge[*]-}" ]; then
+			ip -n "$central" link set "$central" down
+			pause $((RANDOM % 1000))
+			ip -n "$central" link set "$central" up
+			cuts=$((cuts + 1))
+		fi
+		;;
+	7)
+		kill -TERM "${pids[pull]}" && wait "${pids[pull]}" || fail "the puller ended with status $?: $(tail -n 3 pull.err)"
+		start_pull
+		;;
+	esac
+	check_acked
+done
+
+for name in $EDGES; do
+	kill -TERM "${pids[$name]}" || fail "$name had ended by itself: $(tail -n 3 "err.$name")"
+done
+for name in $EDGES; do
+	wait "${pids[$name]}" || fail "$name ended with status $?: $(tail -n 3 "err.$name")"
+	unset "pids[$name]"
+done
+kill -TERM "${pids[pull]}" && wait "${pids[pull]}" || fail "the puller ended with status $?"
+unset "pids[pull]"
+check_acked
+check_all
+clean_up
+
+total=0
+for name in "${!kills[@]}"; do total=$((total + kills[$name])); done
+echo "torture-zmq: $cycles cycles survived (seed $seed): $total times SIGKILL, the link cut $cuts times," \
+	"$(sql 'SELECT count(*) FROM records') records exactly once, $checks looks at what was acknowledged"
+cd / && rm -rf "$dir"
