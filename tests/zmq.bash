@@ -8,8 +8,9 @@ says() {
 	grep -qF -- "$2" "$1"
 }
 
+# has_lines FILE N: so many, or more.
 has_lines() {
-	[ "$(wc -l <"$1")" -ge "$2" ]
+	[ -e "$1" ] && [ "$(wc -l <"$1")" -ge "$2" ]
 }
 
 # endpoint FILE [N]: where it says that it listens, the n-th.
@@ -57,4 +58,64 @@ feed() {
 	mkfifo "$1.in"
 	beside "$@"
 	exec {to}>"$1.in"
+}
+
+# ---- records, published ----
+
+# record N [WATCHDOG [KIND]]
+record() {
+	printf '{"kind":"%s","watchdog":"%s","level":30,"time":%d.5,"sender":"test","message":"number %d"}\n' \
+		"${3:-log}" "${2:-w1}" "$1" "$1"
+}
+
+# series FIRST LAST [WATCHDOG [KIND]]
+series() {
+	seq "$1" "$2" | sed "s/.*/$(record 0 "${@:3}" | sed 's/:0\.5/:\&.5/; s/number 0/number \&/')/"
+}
+
+# broker [OPTION]... FRONTEND BACKEND: a proxy; its messages are in broker.err, it listens at $front
+# and $back.
+broker() {
+	beside broker monitor-zmq proxy --metrics 127.0.0.1:0 "$@"
+	broker=$pid
+	until_true endpoint_is_there broker.err 2
+	front=$(endpoint broker.err 1) back=$(endpoint broker.err 2)
+}
+
+# subscribe NAME [OPTION]...: to the broker's backend, for something that nobody else has asked it for
+# yet: so it can be seen when it is there. What comes is in NAME.out.
+subscribe() {
+	local before
+	before=$(figure broker.err frontend_sent_total)
+	beside "$1" monitor-zmq sub --metrics 127.0.0.1:0 --retry 20ms..100ms "${@:2}" "$back"
+	until_true figure_exceeds broker.err frontend_sent_total "$before"
+}
+
+# publish [OPTION]...: standard input, to the broker's frontend.
+publish() {
+	monitor-zmq pub -q "$@" "$front"
+}
+
+# publisher NAME [OPTION]...: one that stays, and reads from the descriptor $to.
+publisher() {
+	feed "$1" monitor-zmq pub --metrics 127.0.0.1:0 --retry 20ms..100ms "${@:2}" "$front"
+	until_true figure_is "$1.err" connections_total 1
+}
+
+# peer TYPE ENDPOINT FRAMES...: a peer of another make: sends each message, a Python list of
+# bytes, when it is connected (and, if it publishes, subscribed to).
+peer() {
+	"$PYTHON" - "$@" <<-'END'
+		import sys, zmq
+		kind, endpoint = sys.argv[1:3]
+		context = zmq.Context()
+		socket = context.socket(getattr(zmq, kind))
+		socket.connect(endpoint)
+		if kind == "XPUB":
+		    socket.recv()
+		for message in sys.argv[3:]:
+		    socket.send_multipart(eval(message))
+		socket.close(linger=5000)
+		context.term()
+	END
 }
