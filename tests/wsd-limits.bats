@@ -127,12 +127,11 @@ served() {
 	awk 'BEGIN { for (i = 0; i < 200000; i++) printf "{\"watchdog\":\"w1\",\"level\":1,\"time\":%d,\"sender\":\"a\",\"message\":\"number %d %0100d\"}\n", i, i, i }' |
 		monitor-ingest -q -d m.db
 	stored
-	before=$(awk '/VmRSS/ { print $2 }' "/proc/$wsd/status")
+	before=$(resident)
 	begin as w1 -T 60 <<<$'{"action":"getLogs","since":0}\n!stall\n!say stalled' >big
 	until_true grep -q stalled big
 	for i in 1 2 3 4 5; do served; done
-	after=$(awk '/VmRSS/ { print $2 }' "/proc/$wsd/status")
-	[ $((after - before)) -lt 30000 ]
+	grown_by_less "$before" 30000
 	run -0 as w1 -T 100 <<<'{"action":"getLogs","since":0}'
 	[ "$(jq '.logs | length' <<<"$output")" = 200000 ]
 }

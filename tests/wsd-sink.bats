@@ -73,7 +73,7 @@ ready() { [ "$(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port/re
 		begin as w$i -T 100 <flood >out.$i
 		clients+=("$pid")
 	done
-	before=$(awk '/VmRSS/ { print $2 }' "/proc/$wsd/status")
+	before=$(resident)
 	# Longer than timeout and pings would have allowed a silent peer.
 	for i in {1..8}; do
 		run -0 as w9 -T 5 <<<'{"action":"ping"}
@@ -81,8 +81,7 @@ ready() { [ "$(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port/re
 {"action":"getLogs","since":0}'
 		read -rt 1 <> <(:) || true
 	done
-	after=$(awk '/VmRSS/ { print $2 }' "/proc/$wsd/status")
-	[ $((after - before)) -lt 20000 ]
+	grown_by_less "$before" 20000
 	kill -CONT "$ingester"
 	wait "${clients[@]}"
 	for i in 1 2 3 4; do

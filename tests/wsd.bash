@@ -75,3 +75,12 @@ big() {
 	printf '{"action":"uploadNotifications","notifications":[{"level":30,"time":1,"sender":"test","message":"%s"}]}\n' \
 		"$(head -c "$1" /dev/zero | tr '\0' x)"
 }
+
+# resident: how much memory the daemon takes, in kB.
+resident() { awk '/VmRSS/ { print $2 }' "/proc/$wsd/status"; }
+
+# grown_by_less BEFORE KB: since it was BEFORE. (A sanitizer keeps what is freed: then that
+# says nothing.)
+grown_by_less() {
+	[ -n "${SANITIZE-}" ] || [ $(($(resident) - $1)) -lt "$2" ]
+}

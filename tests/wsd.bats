@@ -466,7 +466,8 @@ heard() {
 	start bash -c 'set -o pipefail; monitor-wsd --no-auth --listen 127.0.0.1:0 2>wsd.err | head -n 1'
 	both=$pid
 	the_port wsd.err
-	as w1 <<<"$(logs one)"
+	# Whether one is answered before the end is seen is a matter of chance.
+	as w1 <<<"$(logs one)" || true
 	as w1 <<<"$(logs two)" || true
 	run -1 wait "$both"
 	grep -i 'standard output' wsd.err
