@@ -5,26 +5,39 @@ load helper
 # with "> ", and find the sample as sample.ndjson and in the default store. One
 # that can't run in a test has the comment  .\" not run: WHY  before it.
 
-PROGRAMS="monitor-ingest monitor-query monitor-purge monitor-wsd"
+PROGRAMS="monitor-ingest monitor-query monitor-purge monitor-wsd monitor-zmq"
 
 # manual_of PROGRAM: its page, in section 1, or 8 if it is a daemon.
 manual_of() {
 	ls "$PROJECT/man/$1".[18]
 }
 
-# help_options PROGRAM: all options that its --help lists, one a line.
+# verbs PROGRAM: those that its --help lists, one a line; none, if it has none.
+verbs() {
+	"$1" --help | sed -n '/^Verbs:$/,/^$/s/^  \([a-z]*\) .*/\1/p'
+}
+
+# help_options PROGRAM [VERB]: all options that its --help lists, and those of its verbs; or those of
+# this one. One a line.
 help_options() {
-	"$1" --help | sed -n 's/^ \{2,6\}\(-[^ ].*\)/\1/p' | sed 's/  .*//' |
+	local verb
+	{
+		"$@" --help
+		[ $# != 1 ] || for verb in $(verbs "$1"); do "$1" "$verb" --help; done
+	} | sed -n 's/^ \{2,6\}\(-[^ ].*\)/\1/p' | sed 's/  .*//' |
 		grep -oE '(^|[ ,])--?[A-Za-z0-9][a-z0-9-]*' | tr -d ' ,' | sort -u
 }
 
-# manual_options FILE SECTION...: all options named in these sections' lines
+# manual_options FILE SECTION...: all options named in these sections' (or subsections') lines
 # that begin with one of MACROS (a regular expression).
 manual_options() {
 	local file=$1
 	shift
 	awk -v sections="$*" -v macros="${MACROS:-It}" '
-		/^\.Sh / { wanted = index(sections, substr($0, 5)) > 0 }
+		/^\.Sh / || (/^\.Ss / && !whole) {
+			wanted = index(sections, substr($0, 5)) > 0
+			whole = /^\.Sh / && wanted
+		}
 		wanted && $0 ~ "^\\.(" macros ") " {
 			for (i = 2; i < NF; i++)
 				if ($i == "Fl") {
@@ -86,6 +99,21 @@ examples() {
 		manual_options "$(manual_of "$program")" DESCRIPTION OPTIONS >manual
 		[ "$(wc -l <help)" -gt 5 ]
 		diff help manual || { echo "$program: --help (<) and manual (>) differ" >&2; return 1; }
+	done
+}
+
+@test "every option of a verb is in its part of the manual, and nobody else's" {
+	for program in $PROGRAMS; do
+		for verb in $(verbs "$program"); do
+			help_options "$program" "$verb" >help
+			common="Options of all verbs"
+			grep -qx -- --connect help || common=
+			{
+				manual_options "$(manual_of "$program")" "$verb" "$common"
+				printf '%s\n' --help --version
+			} | sort -u >manual
+			diff help manual || { echo "$program $verb: --help (<) and manual (>) differ" >&2; return 1; }
+		done
 	done
 }
 
