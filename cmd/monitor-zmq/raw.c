@@ -140,12 +140,13 @@ raw_asked(struct raw_context *c, struct raw_question *q, struct error *e)
 }
 
 int
-raw_answer(struct raw_context *c, const struct raw_question *q, bool yes, struct error *e)
+raw_answer(struct raw_context *c, const struct raw_question *q, enum raw_verdict verdict,
+    struct error *e)
 {
-	/* Version, request, status, its text, user id, metadata. Not 300, after which the other
-	 * side would try again at once and not know why. */
+	static const char *const codes[] = { [RAW_YES] = "200", [RAW_LATER] = "300", [RAW_NO] = "400" };
+	/* Version, request, status, its text, user id, metadata. */
 	const char *const frames[] = {
-		"1.0", c->request, yes ? "200" : "400", yes ? "OK" : "not allowed", yes ? q->key : "", "",
+		"1.0", c->request, codes[verdict], "", verdict == RAW_YES ? q->key : "", "",
 	};
 	const size_t count = sizeof(frames) / sizeof(frames[0]);
 
@@ -271,12 +272,14 @@ raw_drop(struct raw *r)
 	zmq_setsockopt(r->socket, ZMQ_LINGER, &at_once, sizeof(at_once));
 }
 
-/* With IPv6 on, an address of IPv4 would be shown as one of IPv6. */
+/* With IPv6 on, an address of IPv4 would be shown as one of IPv6, and localhost would be only
+ * what it is in IPv6. */
 static int
 set_family(struct raw *r, const char *address, struct error *e)
 {
 	const char *host = address + strlen("tcp://");
-	const int six = host[strspn(host, "0123456789.")] != ':';
+	const int six = host[strspn(host, "0123456789.")] != ':' &&
+	    strncmp(host, "localhost:", strlen("localhost:")) != 0;
 
 	if (zmq_setsockopt(r->socket, ZMQ_IPV6, &six, sizeof(six)) == -1)
 		return fail(e, address);

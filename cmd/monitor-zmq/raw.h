@@ -29,9 +29,13 @@ struct raw_question {
 	char key[KEY_SIZE];
 };
 
+/* RAW_NO is told to the peer, whose libzmq then gives up; RAW_LATER is not, and it tries again. */
+enum raw_verdict { RAW_YES, RAW_LATER, RAW_NO };
+
 /* The next one: 1, 0 if there is none, -1. It must be answered before the next. */
 int raw_asked(struct raw_context *c, struct raw_question *q, struct error *e);
-int raw_answer(struct raw_context *c, const struct raw_question *q, bool yes, struct error *e);
+int raw_answer(struct raw_context *c, const struct raw_question *q, enum raw_verdict verdict,
+    struct error *e);
 
 /* A socket and its monitor. */
 struct raw;

@@ -82,19 +82,22 @@ remember(struct socket *s, const char *key)
 	return buf_add(&s->admitted, key, KEY_SIZE);
 }
 
-static bool
+static enum raw_verdict
 may_come_in(struct socket *s, const struct raw_question *q)
 {
-	if (s == NULL || *q->key == '\0')
-		return false;
+	/* It comes to one that has begun anew meanwhile. */
+	if (s == NULL)
+		return RAW_LATER;
+	if (*q->key == '\0')
+		return RAW_NO;
 	if (s->settings.allow == NULL)
-		return true;
+		return RAW_YES;
 	if (!allow_has(s->settings.allow, str_of(q->key), NULL)) {
-		log_limited("refused", LOG_WARNING, "a peer at %s is refused: its key %s is not allowed",
+		log_limited("peers", LOG_WARNING, "a peer at %s is refused: its key %s is not allowed",
 		    q->address, q->key);
-		return false;
+		return RAW_NO;
 	}
-	return remember(s, q->key) == 0;
+	return remember(s, q->key) == 0 ? RAW_YES : RAW_LATER;
 }
 
 static int
