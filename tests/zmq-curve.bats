@@ -1,14 +1,14 @@
 #!/usr/bin/env bats
 # monitor-zmq: keys, who may connect, and who must go.
+# shellcheck disable=SC2046,SC2086 # options and endpoints are words
 
 load helper
 load zmq
 
 LOCAL="tcp://127.0.0.1:0 tcp://127.0.0.1:0"
 
-# A broker with the keys `broker`, for whoever is in the file `list`.
 prepare() {
-	keys broker
+	keys server
 	keys anna
 	keys bert
 }
@@ -21,19 +21,16 @@ allow() {
 
 # as NAME: the options to connect to the broker as that.
 as() {
-	echo "--curve-key $1.key --curve-server-key $broker"
+	echo "--curve-key $1.key --curve-server-key $server"
 }
 
-# curve_broker [OPTION]...
+# A broker for whoever is in the file `list`.
 curve_broker() {
-	local key=$broker
-	# shellcheck disable=SC2086 # two
-	broker --curve-key broker.key --curve-allow list "$@" $LOCAL
-	proxy=$broker broker=$key
+	broker --curve-key server.key --curve-allow list $LOCAL
 }
 
 reload() {
-	kill -HUP "$proxy"
+	kill -HUP "$broker"
 	until_true says broker.err "the allow list is read again$1"
 }
 
@@ -74,12 +71,10 @@ reload() {
 
 @test "a secret key that others may use is refused, as is what is none" {
 	chmod o+r anna.key
-	# shellcheck disable=SC2046
 	run -1 monitor-zmq sub $(as anna) ipc://x
 	[[ $output == *"anna.key: others may use it"* ]]
 	chmod 600 anna.key
 	sed -i '/^[^#]/s/.$//' anna.key
-	# shellcheck disable=SC2046
 	run -1 monitor-zmq sub $(as anna) ipc://x
 	[[ $output == *"anna.key: has no key"* ]]
 	[[ $output != *"$(grep -v '^#' anna.key)"* ]]
@@ -91,15 +86,14 @@ reload() {
 }
 
 @test "options that need one another are asked for" {
-	run -2 monitor-zmq sub --curve-server-key "$broker" ipc://x
+	run -2 monitor-zmq sub --curve-server-key "$server" ipc://x
 	[[ $output == *"--curve-server-key goes with --curve-key"* ]]
 	run -2 monitor-zmq sub --curve-allow list --bind ipc://x
 	[[ $output == *"--curve-allow goes with --curve-key"* ]]
 	run -2 monitor-zmq sub --curve-key anna.key ipc://x
 	[[ $output == *"--curve-server-key"* ]]
-	run -2 monitor-zmq sub --curve-key anna.key --curve-server-key "$broker" --bind ipc://x
+	run -2 monitor-zmq sub --curve-key anna.key --curve-server-key "$server" --bind ipc://x
 	[[ $output == *"--curve-server-key is for connecting"* ]]
-	# shellcheck disable=SC2046
 	run -2 monitor-zmq sub $(as anna) --curve-allow list ipc://x
 	[[ $output == *"--curve-allow is for who connects to us"* ]]
 }
@@ -109,33 +103,28 @@ reload() {
 @test "whose key is on the list may publish and subscribe, from whatever host" {
 	allow anna bert
 	curve_broker
-	# shellcheck disable=SC2046
 	subscribe sub $(as anna)
 	# A file with the public key does as well.
-	echo "$broker the-broker" >broker.pub
+	echo "$server the-broker" >broker.pub
 	series 1 100 | publish --curve-key bert.key --curve-server-key broker.pub
 	until_true has_lines sub.out 100
 	series 1 100 | cmp - sub.out
 	allow anna bert
-	feed open monitor-zmq pub --curve-key broker.key --curve-allow list --bind 'tcp://*:0'
+	feed open monitor-zmq pub --curve-key server.key --curve-allow list --bind 'tcp://*:0'
 	until_true endpoint_is_there open.err
 }
 
 @test "without an allowed key nobody gets anything, or is heard; it is told and counted" {
 	allow anna
 	curve_broker
-	# shellcheck disable=SC2046
 	subscribe anna $(as anna)
-	# shellcheck disable=SC2046
 	beside bert monitor-zmq sub --retry 20ms --metrics 127.0.0.1:0 $(as bert) "$back"
 	until_true says bert.err "$back: our key is not allowed there"
 	until_true says broker.err "a peer at 127.0.0.1 is refused: its key $bert is not allowed"
 	until_true figure_exceeds broker.err backend_handshakes_failed_total 0
 	until_true figure_exceeds bert.err handshakes_failed_total 0
-	# shellcheck disable=SC2046
 	record 1 | publish --wait 300ms --linger 0 $(as bert)
 	until_true figure_exceeds broker.err frontend_handshakes_failed_total 0
-	# shellcheck disable=SC2046
 	record 2 | publish $(as anna)
 	until_true has_lines anna.out 1
 	record 2 | cmp - anna.out
@@ -147,13 +136,11 @@ reload() {
 @test "without CURVE, or with another idea of the broker's key, nobody comes in either" {
 	allow anna bert
 	curve_broker
-	# shellcheck disable=SC2046
 	subscribe anna $(as anna)
 	beside plain monitor-zmq sub --retry 20ms "$back"
 	beside wrong monitor-zmq sub --retry 20ms --curve-key bert.key --curve-server-key "$anna" "$back"
 	until_true says plain.err "$back: no handshake with the other end: only one side uses CURVE"
 	until_true figure_exceeds broker.err backend_handshakes_failed_total 3
-	# shellcheck disable=SC2046
 	record 1 | publish $(as anna)
 	until_true has_lines anna.out 1
 	[ ! -s plain.out ]
@@ -161,18 +148,13 @@ reload() {
 	# Nor the other way round: who wants CURVE does not do without it.
 	feed open monitor-zmq pub --wait 10s --bind ipc://open
 	until_true endpoint_is_there open.err
-	# shellcheck disable=SC2046
 	beside curve monitor-zmq sub --retry 20ms $(as anna) ipc://open
 	until_true says curve.err "only one side uses CURVE"
 }
 
 @test "without a list, whoever knows the broker's key comes in" {
-	key=$broker
-	broker --curve-key broker.key $LOCAL
-	broker=$key
-	# shellcheck disable=SC2046
+	broker --curve-key server.key $LOCAL
 	subscribe sub $(as anna)
-	# shellcheck disable=SC2046
 	record 1 | publish $(as bert)
 	until_true has_lines sub.out 1
 }
@@ -182,11 +164,8 @@ reload() {
 @test "whose key is taken off the list is cut off at SIGHUP; the others come back by themselves" {
 	allow anna bert
 	curve_broker
-	# shellcheck disable=SC2046
 	subscribe anna --kind log $(as anna)
-	# shellcheck disable=SC2046
 	subscribe bert $(as bert)
-	# shellcheck disable=SC2046
 	publisher pub $(as anna)
 	record 1 >&"$to"
 	until_true has_lines anna.out 1
@@ -212,11 +191,9 @@ reload() {
 @test "a list that only grew cuts nobody off" {
 	allow anna
 	curve_broker
-	# shellcheck disable=SC2046
 	subscribe anna $(as anna)
 	allow anna bert
 	reload ""
-	# shellcheck disable=SC2046
 	record 1 | publish $(as bert)
 	until_true has_lines anna.out 1
 	[ "$(figure broker.err backend_connections_ended_total)" = 0 ]
@@ -225,15 +202,13 @@ reload() {
 @test "a list that is wrong is told at SIGHUP, and the old one stays" {
 	allow anna bert
 	curve_broker
-	# shellcheck disable=SC2046
 	subscribe anna $(as anna)
 	echo nonsense >list
-	kill -HUP "$proxy"
+	kill -HUP "$broker"
 	until_true says broker.err "list: line 1: must begin with a public key, 40 characters of Z85; the list stays as it was"
 	rm list
-	kill -HUP "$proxy"
+	kill -HUP "$broker"
 	until_true says broker.err "list: No such file or directory; the list stays as it was"
-	# shellcheck disable=SC2046
 	record 1 | publish $(as bert)
 	until_true has_lines anna.out 1
 	[ "$(figure broker.err backend_connections_ended_total)" = 0 ]
@@ -247,7 +222,7 @@ ready_again() {
 	allow anna
 	start sock notified "$PWD/notify" >told
 	until_true test -S notify
-	start env NOTIFY_SOCKET="$PWD/notify" monitor-zmq proxy -q --curve-key broker.key --curve-allow list $LOCAL
+	start env NOTIFY_SOCKET="$PWD/notify" monitor-zmq proxy -q --curve-key server.key --curve-allow list $LOCAL
 	until_true grep -qx READY=1 told
 	kill -HUP "$pid"
 	until_true grep -qx RELOADING=1 told

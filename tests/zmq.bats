@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # monitor-zmq: proxy, pub and sub, and what all verbs do alike. With CURVE: zmq-curve.bats; push and
 # pull: zmq-link.bats.
+# shellcheck disable=SC2086 # endpoints are words
 
 load helper
 load zmq
@@ -11,7 +12,6 @@ LOCAL="tcp://127.0.0.1:0 tcp://127.0.0.1:0"
 
 @test "a published record comes to every subscriber once, in order, over tcp and ipc" {
 	for ends in "$LOCAL" "ipc://front ipc://back"; do
-		# shellcheck disable=SC2086 # two
 		broker $ends
 		subscribe one --kind log
 		subscribe two
