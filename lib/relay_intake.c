@@ -63,6 +63,14 @@ relay_batch_free(struct relay_batch **b)
 	*b = NULL;
 }
 
+struct relay_batch *
+relay_batch_of(const struct sink_parcel *p)
+{
+	const struct relay_part *part = p->owner;
+
+	return part->batch;
+}
+
 /* ---- parts -------------------------------------------------------------- */
 
 static struct str
@@ -94,8 +102,18 @@ grow(struct relay_batch *b)
 	return 0;
 }
 
+/* Has the sink lines of this source that are somebody else's? */
+static bool
+is_taken(const struct relay_intake *in, const struct relay_batch *b, struct str full)
+{
+	const struct sink_parcel *last = sink_last(in->sink, full);
+
+	return last != NULL && relay_batch_of(last)->owner != b->owner;
+}
+
 static struct relay_part *
-add_part(struct relay_batch *b, size_t *bucket, struct str peer, struct str source, struct error *e)
+add_part(struct relay_intake *in, struct relay_batch *b, size_t *bucket, struct str peer,
+    struct str source, struct error *e)
 {
 	struct relay_part p = { .batch = b, .last = -1, .next = *bucket };
 
@@ -110,6 +128,10 @@ add_part(struct relay_batch *b, size_t *bucket, struct str peer, struct str sour
 	if (source_under(&b->names, peer, source, e) == -1)
 		return NULL;
 	p.full_len = b->names.len - p.full;
+	if (is_taken(in, b, (struct str){ b->names.data + p.full, p.full_len })) {
+		error_set(e, ERROR_BUSY, "lines of this source are under way already");
+		return NULL;
+	}
 	*bucket = b->part_count;
 	b->parts[b->part_count] = p;
 	return &b->parts[b->part_count++];
@@ -126,7 +148,7 @@ part_for(struct relay_intake *in, struct relay_batch *b, struct str peer, struct
 	while (i != NONE && !str_equal(name_of(&b->parts[i]), source))
 		i = b->parts[i].next;
 	p = i != NONE && b->parts[i].last < seq ? &b->parts[i] :
-	    add_part(b, bucket, peer, source, e);
+	    add_part(in, b, bucket, peer, source, e);
 	if (p != NULL)
 		p->last = seq;
 	return p;
@@ -233,8 +255,8 @@ give_up(struct relay_intake *in, struct relay_batch *b)
 }
 
 struct relay_batch *
-relay_intake_take(struct relay_intake *in, struct str peer, struct str lines, struct buf *answers,
-    struct error *e)
+relay_intake_take(struct relay_intake *in, void *owner, struct str peer, struct str lines,
+    struct buf *answers, struct error *e)
 {
 	struct relay_batch *b = calloc(1, sizeof(*b));
 
@@ -242,6 +264,7 @@ relay_intake_take(struct relay_intake *in, struct str peer, struct str lines, st
 		error_memory(e);
 		return NULL;
 	}
+	b->owner = owner;
 	b->bytes = lines.len;
 	in->answers.len = 0;
 	for (size_t i = 0; i < BUCKETS; i++)
@@ -263,14 +286,6 @@ fail:
 }
 
 /* ---- answers ------------------------------------------------------------ */
-
-struct relay_batch *
-relay_batch_of(const struct sink_parcel *p)
-{
-	const struct relay_part *part = p->owner;
-
-	return part->batch;
-}
 
 struct relay_batch *
 relay_batch_settled(struct sink_parcel *p)

@@ -22,8 +22,8 @@
 struct relay_part;
 
 struct relay_batch {
-	TAILQ_ENTRY(relay_batch) next;   /* the user's */
-	void *owner;               /* likewise, */
+	void *owner;               /* whose lines they are */
+	TAILQ_ENTRY(relay_batch) next;   /* the user's, */
 	uint64_t turn;             /* and this */
 	size_t bytes;              /* of its lines, as they came */
 	size_t unsettled;          /* of its parcels */
@@ -37,10 +37,12 @@ struct relay_intake *relay_intake_new(struct sink *sink, const struct ndjson_def
     struct error *e);
 void relay_intake_free(struct relay_intake **in);
 
-/* Offer these lines to the sink. `peer` is who sent them. Those that are refused at once are
- * answered in `answers`. NULL: nothing was offered, or answered (no memory). */
-struct relay_batch *relay_intake_take(struct relay_intake *in, struct str peer, struct str lines,
-    struct buf *answers, struct error *e);
+/* Offer these lines to the sink. `peer` is who sent them, under whose name they count. Those
+ * that are refused at once are answered in `answers`. NULL: nothing was offered, or answered: no
+ * memory; or ERROR_BUSY: of one of the sources the sink has lines of another owner, which may be the same
+ * lines, and an answer to those would be taken for an answer to these. */
+struct relay_batch *relay_intake_take(struct relay_intake *in, void *owner, struct str peer,
+    struct str lines, struct buf *answers, struct error *e);
 void relay_batch_free(struct relay_batch **b);
 
 /* From the sink's `settled` and `rejected`. The first gives the batch. -1: no memory. */

@@ -324,11 +324,10 @@ static int
 take_lines(struct relay_pull *r, struct pusher *p, const struct relay_frame *f, struct error *e)
 {
 	struct str peer = { p->peer.data, p->peer.len };
-	struct relay_batch *b = relay_intake_take(r->intake, peer, f->text, &p->answers, e);
+	struct relay_batch *b = relay_intake_take(r->intake, p, peer, f->text, &p->answers, e);
 
 	if (b == NULL)
 		return -1;
-	b->owner = p;
 	b->turn = ++r->turn;
 	TAILQ_INSERT_TAIL(&p->batches, b, next);
 	p->expected++;
@@ -353,7 +352,8 @@ batch_came(struct relay_pull *r, struct str id, struct str peer, const struct re
 		return ask_again(r, id, peer, f->greeting, e);
 	if (take_lines(r, p, f, &why) == 0)
 		return 0;
-	ask_again(r, id, peer, f->greeting, e);
+	if (ask_again(r, id, peer, f->greeting, e) == -1 || why.kind == ERROR_BUSY)
+		return why.kind == ERROR_BUSY ? 0 : -1;
 	*e = why;
 	return -1;
 }

@@ -159,6 +159,14 @@ sink_parcel_free(struct sink *s, struct sink_parcel **p)
 	sink_queue_free_parcel(&s->queue, p);
 }
 
+const struct sink_parcel *
+sink_last(const struct sink *s, struct str source)
+{
+	const struct sink_source *found = sink_source_find(&s->queue.sources, source);
+
+	return found != NULL ? found->last : NULL;
+}
+
 void
 sink_offer(struct sink *s, struct sink_parcel *p)
 {

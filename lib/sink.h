@@ -87,6 +87,9 @@ uint64_t sink_free(struct sink **s, double patience);
 struct sink_parcel *sink_parcel(struct sink *s, struct str source, struct error *e);
 void sink_parcel_free(struct sink *s, struct sink_parcel **p);
 
+/* The last one of this source that was offered and is not settled; NULL: there is none. */
+const struct sink_parcel *sink_last(const struct sink *s, struct str source);
+
 /* Hand over. Never fails: nothing is allocated. Sent at the next sink_flush(). */
 void sink_offer(struct sink *s, struct sink_parcel *p);
 

@@ -121,6 +121,7 @@ struct far {
 	struct sink *sink;
 	struct relay_pull *pull;
 	unsigned runs;
+	unsigned asleep;          /* for so many turns */
 };
 
 static void
@@ -178,7 +179,8 @@ struct queue {
 struct near {
 	struct relay_push *push;
 	struct queue there, back;
-	char id[8], peer[8];
+	struct queue late;        /* what was on its way there on the connection before */
+	char id[8], late_id[8], peer[8];
 	int index;
 	unsigned runs, connections;
 	int64_t acked, rejected, next;
@@ -206,11 +208,15 @@ get(struct queue *q)
 	return (struct str){ b->data, b->len };
 }
 
-/* What was on its way is lost. */
+/* What was on its way is lost, or, of what went there, some comes late. */
 static void
 reconnect(struct near *n)
 {
-	n->there.count = n->back.count = 0;
+	n->late.count = n->back.count = 0;
+	memcpy(n->late_id, n->id, sizeof(n->id));
+	for (size_t some = pick(2) * n->there.count; some > 0; some--)
+		put(&n->late, get(&n->there));
+	n->there.count = 0;
 	snprintf(n->id, sizeof(n->id), "%d.%u", n->index, ++n->connections % 1000);
 	relay_push_connected(n->push);
 }
@@ -296,11 +302,20 @@ far_turn(struct far *f, struct near *near, double now)
 	struct error e;
 	struct near *n;
 
+	if (f->asleep == 0 && pick(60) == 0)
+		f->asleep = pick(40);
+	if (f->asleep > 0) {
+		f->asleep--;
+		return;
+	}
 	for (int i = 0; i < PUSHERS; i++) {
 		n = &near[i];
 		if (n->there.count > 0 && pick(2) == 0)
 			n->honest &= relay_pull_take(f->pull, str_of(n->id), str_of(n->peer),
 			    get(&n->there), now, &e) == 0;
+		if (n->late.count > 0 && pick(3) == 0)
+			n->honest &= relay_pull_take(f->pull, str_of(n->late_id), str_of(n->peer),
+			    get(&n->late), now, &e) == 0;
 	}
 	sink_flush(f->sink);
 	if (sink_work(f->sink, &e) == -1)
@@ -395,7 +410,7 @@ exactly_once(void)
 	store_begin(&s);
 	far_begin(&f);
 	for (int i = 0; i < PUSHERS; i++) {
-		near[i] = (struct near){ .index = i, .honest = true, .reader = s.reader };
+		near[i] = (struct near){ .index = i, .id = "none", .honest = true, .reader = s.reader };
 		snprintf(near[i].peer, sizeof(near[i].peer), "p%d", i);
 		near_begin(&near[i]);
 	}
@@ -423,6 +438,7 @@ exactly_once(void)
 		for (int k = 0; k < QUEUE; k++) {
 			buf_free(&near[i].there.messages[k]);
 			buf_free(&near[i].back.messages[k]);
+			buf_free(&near[i].late.messages[k]);
 		}
 	}
 	store_hang_up(&s);
