@@ -9,12 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <time.h>
 
 #include <curl/curl.h>
 
 #include "buf.h"
 #include "json.h"
+#include "when.h"
 
 #define ANSWER_MAX 65536   /* bytes; a key of 16384 bits takes 3 kB */
 #define ENDPOINT "/requestPublicKey"
@@ -30,16 +30,6 @@ struct authkey {
 	double fetched, tried;              /* when that last succeeded, and ended at all */
 	bool fetching, doubted;
 };
-
-/* Seconds on a clock that nobody sets. */
-static double
-ticks(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 /* ---- the URL ------------------------------------------------------------ */
 
@@ -345,7 +335,7 @@ authkey_refresh(struct authkey *k, struct error *e)
 	pthread_mutex_unlock(&k->lock);
 	key = k->file != NULL ? read_file(k->file, e) : fetch(k, e);
 	pthread_mutex_lock(&k->lock);
-	k->tried = ticks();
+	k->tried = when_ticks();
 	k->fetching = false;
 	if (key != NULL) {
 		old = k->key;
@@ -381,7 +371,7 @@ authkey_current(struct authkey *k)
 static bool
 may_fetch(const struct authkey *k)
 {
-	return k->file == NULL && !k->fetching && ticks() - k->tried >= k->settings.retry;
+	return k->file == NULL && !k->fetching && when_ticks() - k->tried >= k->settings.retry;
 }
 
 bool
@@ -391,7 +381,7 @@ authkey_due(struct authkey *k)
 
 	pthread_mutex_lock(&k->lock);
 	due = may_fetch(k) &&
-	    (k->key == NULL || k->doubted || ticks() - k->fetched >= k->settings.fresh);
+	    (k->key == NULL || k->doubted || when_ticks() - k->fetched >= k->settings.fresh);
 	pthread_mutex_unlock(&k->lock);
 	return due;
 }

@@ -5,10 +5,10 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <time.h>
 
 #include "client_setup.h"
 #include "json.h"
+#include "when.h"
 #include "wslink.h"
 
 struct client {
@@ -67,20 +67,11 @@ client_free(struct client **cp)
 
 /* ---- waiting --------------------------------------------------------------- */
 
-static double
-clock_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 /* When the time is up that something may take which begins now. */
 static double
 deadline(const struct client *c)
 {
-	return c->settings.timeout > 0 ? clock_now() + c->settings.timeout : INFINITY;
+	return c->settings.timeout > 0 ? when_ticks() + c->settings.timeout : INFINITY;
 }
 
 /* Wait until `fd` is readable. -1: told to stop, or the time is up. */
@@ -93,7 +84,7 @@ wait_for(const struct client *c, int fd, double until, struct error *e)
 	int n;
 
 	for (;;) {
-		left = fmax(until - clock_now(), 0);
+		left = fmax(until - when_ticks(), 0);
 		n = poll(fds, 2, left < 1e6 ? (int)ceil(left * 1000) : -1);
 		if (n == -1 && errno != EINTR)
 			return error_errno(e, errno, "poll");

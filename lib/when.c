@@ -21,6 +21,15 @@ when_now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
+double
+when_ticks(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
 /* ---- numbers ------------------------------------------------------------ */
 
 /* Digits with an optional fraction; no sign, no exponent, no "inf". Steps

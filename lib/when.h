@@ -16,6 +16,9 @@
 /* Now, from CLOCK_REALTIME. */
 double when_now(void);
 
+/* Seconds on a clock that nobody sets, CLOCK_MONOTONIC: for what lies between two moments. */
+double when_ticks(void);
+
 /* A duration: a bare number is seconds; otherwise numbers with units
  * (ms, s, m or min, h, d, w, and their long names), added up: "1h30m".
  * Never negative, always finite. */

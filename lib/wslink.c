@@ -8,13 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <libwebsockets.h>
 
 #include "crypto.h"
 #include "json.h"
+#include "when.h"
 #include "wslink_queue.h"
 #include "wslink_why.h"
 
@@ -58,15 +58,6 @@ struct wslink {
 	double heard;              /* from the server, last: CLOCK_MONOTONIC */
 	bool keepalive;            /* is due */
 };
-
-static double
-clock_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 /* ---- what one thread tells the other ---------------------------------------- */
 
@@ -188,7 +179,7 @@ take_piece(struct wslink *l, struct lws *wsi, const void *in, size_t len)
 {
 	int rc = buf_add(&l->piece, in, len);
 
-	l->heard = clock_now();
+	l->heard = when_ticks();
 	if (rc == 0 && lws_is_final_fragment(wsi) && lws_remaining_packet_payload(wsi) == 0)
 		rc = deliver(l, wsi);
 	if (rc == -1)
@@ -248,7 +239,7 @@ keep_alive(struct wslink *l, struct lws *wsi)
 
 	pthread_mutex_lock(&l->lock);
 	period = l->period;
-	silent = !l->paused && clock_now() - l->heard > period * SILENT_PERIODS;
+	silent = !l->paused && when_ticks() - l->heard > period * SILENT_PERIODS;
 	pthread_mutex_unlock(&l->lock);
 	if (silent) {
 		because(l, ERROR_BUSY, "nothing comes from the server any more");
@@ -263,7 +254,7 @@ keep_alive(struct wslink *l, struct lws *wsi)
 static void
 established(struct wslink *l, struct lws *wsi)
 {
-	l->heard = clock_now();
+	l->heard = when_ticks();
 	pthread_mutex_lock(&l->lock);
 	l->state = WSLINK_UP;
 	lws_set_timer_usecs(wsi, (lws_usec_t)(l->period * 1e6));
@@ -372,7 +363,7 @@ obey(struct wslink *l)
 	if (l->wsi != NULL && rearm)
 		lws_set_timer_usecs(l->wsi, (lws_usec_t)(period * 1e6));
 	if (l->wsi != NULL && resume) {
-		l->heard = clock_now();
+		l->heard = when_ticks();
 		lws_rx_flow_control(l->wsi, 1);
 	}
 	if (l->wsi != NULL && write)

@@ -11,12 +11,12 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
 #include "notify.h"
 #include "progress.h"
+#include "when.h"
 
 #define EVENTS 64
 #define CONNECTIONS 1000          /* at once; more have to wait */
@@ -67,15 +67,6 @@ struct loop {
 	double deadline;              /* once stopped, for answers to leave, */
 	double give_up;               /* and for a daemon to answer */
 };
-
-static double
-clock_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 /* ---- watches ---- */
 
@@ -294,7 +285,7 @@ greet(struct loop *l, int fd)
 static int
 accept_all(struct loop *l, const struct watch *door, struct error *e)
 {
-	double now = clock_now();
+	double now = when_ticks();
 	int fd;
 
 	while (l->connections < CONNECTIONS) {
@@ -458,8 +449,8 @@ stop(struct loop *l, struct error *e)
 	while (read(l->signals.fd, &info, sizeof(info)) > 0)
 		;
 	l->result->stopped = true;
-	l->deadline = clock_now() + PATIENCE;
-	l->give_up = clock_now() + PATIENCE_REMOTE;
+	l->deadline = when_ticks() + PATIENCE;
+	l->give_up = when_ticks() + PATIENCE_REMOTE;
 	notify_send("STOPPING=1");
 	if (watch_set(l, &l->signals, false, NULL, e) == -1 || doors_set(l, false, e) == -1)
 		return -1;
@@ -482,7 +473,7 @@ at_end(struct loop *l)
 {
 	if (l->door_count > 0 || pipeline_busy(l->pipeline))
 		return false;
-	return l->peers == NULL || (l->result->stopped && clock_now() >= l->deadline);
+	return l->peers == NULL || (l->result->stopped && when_ticks() >= l->deadline);
 }
 
 /* Is there a file to read on in? */
@@ -564,9 +555,9 @@ play_round(struct loop *l, struct error *e)
 	l->batch = NULL;
 	refuse_say_rest(&l->intake->refuse, 0);
 	progress_show(l->result->added.stored + l->result->added.duplicates, l->intake->bytes);
-	if (!l->accepting && clock_now() >= l->reopen && doors_set(l, true, e) == -1)
+	if (!l->accepting && when_ticks() >= l->reopen && doors_set(l, true, e) == -1)
 		return -1;
-	if (l->result->stopped && l->setup->give_up_fd > 0 && clock_now() >= l->give_up)
+	if (l->result->stopped && l->setup->give_up_fd > 0 && when_ticks() >= l->give_up)
 		eventfd_write(l->setup->give_up_fd, 1);
 	return bury(l, e);
 }

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "when.h"
@@ -18,15 +17,6 @@ static struct {
 	double begun, last;    /* CLOCK_MONOTONIC */
 } progress;
 
-static double
-clock_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 void
 progress_begin(uint64_t total)
 {
@@ -34,7 +24,7 @@ progress_begin(uint64_t total)
 		return;
 	progress.on = true;
 	progress.total = total;
-	progress.begun = progress.last = clock_now();
+	progress.begun = progress.last = when_ticks();
 }
 
 bool
@@ -64,7 +54,7 @@ progress_show(uint64_t records, uint64_t bytes)
 	char rate[16], size[16], left[WHEN_TEXT_SIZE];
 	double now, share;
 
-	if (!progress.on || (now = clock_now()) < progress.last + INTERVAL)
+	if (!progress.on || (now = when_ticks()) < progress.last + INTERVAL)
 		return;
 	progress.last = now;
 	now -= progress.begun;

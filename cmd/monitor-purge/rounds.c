@@ -171,15 +171,6 @@ round_status(struct state *s)
 
 /* ---- again and again ------------------------------------------------------- */
 
-static double
-monotonic(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 /* Wait until `*next`, or for a signal; then `*next` is an interval later, or as
  * many as have passed. */
 static void
@@ -190,21 +181,21 @@ await_round(double *next, double interval, const sigset_t *caught)
 	sigset_t before;
 
 	sigprocmask(SIG_BLOCK, caught, &before);
-	while (!stop && (left = *next - monotonic()) > 0) {
+	while (!stop && (left = *next - when_ticks()) > 0) {
 		left = fmin(left, 86400);
 		t.tv_sec = (time_t)left;
 		t.tv_nsec = (long)((left - floor(left)) * 1e9);
 		ppoll(NULL, 0, &t, &before);
 	}
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	*next += interval * fmax(1, ceil((monotonic() - *next) / interval));
+	*next += interval * fmax(1, ceil((when_ticks() - *next) / interval));
 }
 
 int
 rounds_run(const struct rounds *r)
 {
 	struct state s = { .r = r };
-	double next = monotonic() + r->interval;
+	double next = when_ticks() + r->interval;
 	sigset_t caught;
 	int status;
 

@@ -7,10 +7,10 @@
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
+#include "when.h"
 
 #define CHUNK ((size_t)16 << 10)   /* bytes of text in a frame; so much may wait for a slow receiver */
 #define TURN (4 * CHUNK)           /* bytes sent to one in a row */
@@ -50,15 +50,6 @@ struct ws {
 	bool stopping;
 	struct ws_stats stats;
 };
-
-static double
-clock_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 /* ---- how a connection ends ---- */
 
@@ -610,7 +601,7 @@ ws_adopt(struct ws *ws, int fd, enum ws_kind kind, struct admit *admit, struct v
 		return -1;
 	}
 	*c = (struct conn){ .ws = ws, .kind = kind, .admit = admit, .visitor = *visitor,
-	    .young = true, .deadline = clock_now() + ws->settings.patience };
+	    .young = true, .deadline = when_ticks() + ws->settings.patience };
 	TAILQ_INSERT_TAIL(&ws->young, c, of_young);
 	ws->adopting = c;
 	if ((wsi = lws_adopt_descriptor_vhost_via_info(&adopt)) != NULL) {
@@ -626,7 +617,7 @@ ws_adopt(struct ws *ws, int fd, enum ws_kind kind, struct admit *admit, struct v
 void
 ws_tick(struct ws *ws)
 {
-	double now = clock_now();
+	double now = when_ticks();
 	struct conn *c, *next;
 
 	for (c = TAILQ_FIRST(&ws->young); c != NULL && c->deadline <= now; c = next) {

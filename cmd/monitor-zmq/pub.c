@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -196,24 +195,15 @@ take_subscriptions(struct pub *p, struct error *e)
 	return r;
 }
 
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 /* Who is not connected yet would miss the first records, and perhaps these are all. */
 static int
 wait_for_subscriber(struct pub *p, struct error *e)
 {
 	struct hub_watch watch = { .socket = p->socket, .events = HUB_READ };
-	const double end = now() + p->settings->wait;
+	const double end = when_ticks() + p->settings->wait;
 
-	while (!p->wanted && !service_stopping(p->service) && now() < end)
-		if (service_wait(p->service, &watch, 1, end - now(), e) == -1 ||
+	while (!p->wanted && !service_stopping(p->service) && when_ticks() < end)
+		if (service_wait(p->service, &watch, 1, end - when_ticks(), e) == -1 ||
 		    take_subscriptions(p, e) == -1)
 			return -1;
 	return 0;

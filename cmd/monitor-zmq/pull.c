@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -18,6 +17,7 @@
 #include "sink_figures.h"
 #include "socket_figures.h"
 #include "verb.h"
+#include "when.h"
 
 #define MAX_MESSAGE ((uint64_t)8 << 20)
 #define ROOM ((uint64_t)64 << 20)
@@ -98,15 +98,6 @@ write_metrics(void *arg, struct buf *text)
 	return figures_write(figures, FIGURE_COUNT(figures), &p->figures, text);
 }
 
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 /* ---- what others have to say -------------------------------------------- */
 
 static void
@@ -149,7 +140,7 @@ take_message(struct pull *p, const struct parcel *m)
 
 	if (m->extra > 0 || m->delimiter)
 		body.len = 0;   /* which makes no sense either */
-	if (relay_pull_take(p->relay, m->peer_id, m->peer, body, now(), &why) == -1)
+	if (relay_pull_take(p->relay, m->peer_id, m->peer, body, when_ticks(), &why) == -1)
 		log_limited("odd", LOG_WARNING, "%.*s: a message is dropped: %s", STR_ARGS(m->peer), why.text);
 }
 
@@ -182,7 +173,7 @@ send_messages(struct pull *p, struct error *e)
 		else if (gone)
 			relay_pull_gone(p->relay);
 		else
-			relay_pull_sent(p->relay, now());
+			relay_pull_sent(p->relay, when_ticks());
 	}
 	return 0;
 }
@@ -196,15 +187,15 @@ at_end(struct pull *p)
 		return false;
 	if (isinf(p->deadline)) {
 		relay_pull_stop(p->relay);
-		p->deadline = now() + p->settings->stop_timeout;
+		p->deadline = when_ticks() + p->settings->stop_timeout;
 	}
-	return !relay_pull_busy(p->relay) || now() >= p->deadline;
+	return !relay_pull_busy(p->relay) || when_ticks() >= p->deadline;
 }
 
 static void
 tick(struct pull *p)
 {
-	double t = now();
+	double t = when_ticks();
 
 	if (t - p->ticked >= TICK) {
 		p->ticked = t;
@@ -306,7 +297,7 @@ open_pull(struct pull *p, struct error *e)
 static void
 close_sink(struct pull *p)
 {
-	double patience = isinf(p->deadline) ? p->settings->stop_timeout : fmax(p->deadline - now(), 0);
+	double patience = isinf(p->deadline) ? p->settings->stop_timeout : fmax(p->deadline - when_ticks(), 0);
 	uint64_t left;
 
 	if (p->sink == NULL)

@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -20,6 +19,7 @@
 #include "service.h"
 #include "socket_figures.h"
 #include "verb.h"
+#include "when.h"
 
 #define MESSAGE_MAX ((size_t)4 << 20)   /* bytes from a puller: it sends a sixteenth of that */
 #define AT_ONCE 64                      /* messages taken in a row */
@@ -106,15 +106,6 @@ write_metrics(void *arg, struct buf *text)
 	return figures_write(figures, FIGURE_COUNT(figures), &p->figures, text);
 }
 
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 /* ---- answers ------------------------------------------------------------ */
 
 /* Is there room for more? */
@@ -160,7 +151,7 @@ take_message(struct push *p, const struct parcel *m, struct error *e)
 
 	if (m->extra > 0)
 		body.len = 0;   /* which makes no sense either */
-	if (relay_push_take(p->relay, body, now(), &answers, &why) == 0)
+	if (relay_push_take(p->relay, body, when_ticks(), &answers, &why) == 0)
 		return push_lines_answer(&p->lines, answers, e);
 	log_limited("odd", LOG_WARNING, "a message is dropped: %s", why.text);
 	return 0;
@@ -187,11 +178,11 @@ send_messages(struct push *p, struct error *e)
 	struct str message;
 	int r = 1;
 
-	while (relay_push_next(p->relay, now(), &message)) {
+	while (relay_push_next(p->relay, when_ticks(), &message)) {
 		r = socket_send(p->socket, &(struct parcel){ .body = message }, NULL, e);
 		if (r != 1)
 			break;
-		relay_push_sent(p->relay, now());
+		relay_push_sent(p->relay, when_ticks());
 	}
 	p->blocked = r == 0;
 	return r == -1 ? -1 : 0;
@@ -224,10 +215,10 @@ at_end(struct push *p)
 	bool stopping = service_stopping(p->service);
 
 	if (stopping && isinf(p->deadline))
-		p->deadline = now() + p->settings->stop_timeout;
+		p->deadline = when_ticks() + p->settings->stop_timeout;
 	if (!stopping && !p->lines.input.ended)
 		return false;
-	return now() >= p->deadline ||
+	return when_ticks() >= p->deadline ||
 	    (relay_push_settled(p->relay) && output_pending(&p->answers) == 0);
 }
 
@@ -245,7 +236,7 @@ wait_for(struct push *p, struct hub_watch w[WATCHES], struct error *e)
 	    .events = HUB_READ };
 	w[ANSWERS] = (struct hub_watch){ .fd = answers ? p->answers.fd : -1,
 	    .events = pending ? HUB_WRITE : 0 };
-	return service_wait(p->service, w, WATCHES, fmax(until - now(), 0), e);
+	return service_wait(p->service, w, WATCHES, fmax(until - when_ticks(), 0), e);
 }
 
 static int

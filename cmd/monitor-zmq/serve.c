@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "auth.h"
@@ -27,6 +26,7 @@
 #include "socket_figures.h"
 #include "store.h"
 #include "verb.h"
+#include "when.h"
 
 #define MAX_MESSAGE ((uint64_t)1 << 20)
 #define MAX_ANSWER ((uint64_t)16 << 20)
@@ -124,15 +124,6 @@ write_metrics(void *arg, struct buf *text)
 	if (s->sink != NULL)
 		sink_figures_take(&s->figures.sink, s->sink);
 	return figures_write(figures, FIGURE_COUNT(figures), &s->figures, text);
-}
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 /* ---- what others have to say -------------------------------------------- */
@@ -262,7 +253,7 @@ flush_output(struct server *s, unsigned ready, struct error *e)
 static void
 tick(struct server *s)
 {
-	double t = now();
+	double t = when_ticks();
 
 	if (t - s->ticked < TICK)
 		return;
@@ -297,11 +288,11 @@ at_end(struct server *s)
 	if (!service_stopping(s->service))
 		return false;
 	if (isinf(s->deadline)) {
-		s->deadline = now() + s->settings->stop_timeout;
+		s->deadline = when_ticks() + s->settings->stop_timeout;
 		desk_stop(s->desk);
 		serve_stop(s->serve);
 	}
-	return now() >= s->deadline || (!serve_busy(s->serve) && output_pending(&s->output) == 0);
+	return when_ticks() >= s->deadline || (!serve_busy(s->serve) && output_pending(&s->output) == 0);
 }
 
 static int
@@ -397,7 +388,7 @@ open_server(struct server *s, struct error *e)
 static void
 close_server(struct server *s)
 {
-	double patience = isinf(s->deadline) ? s->settings->stop_timeout : fmax(s->deadline - now(), 0);
+	double patience = isinf(s->deadline) ? s->settings->stop_timeout : fmax(s->deadline - when_ticks(), 0);
 	uint64_t left = 0;
 
 	desk_free(&s->desk);

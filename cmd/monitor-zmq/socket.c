@@ -9,12 +9,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "buf.h"
 #include "log.h"
 #include "raw.h"
+#include "when.h"
 
 #define REBIND_TRIES 500   /* 10 ms apart, for an address that we have just left ourselves */
 #define NAME_SIZE 16
@@ -50,15 +50,6 @@ struct socket {
 	bool told;                 /* why the other end is no good, since it was last connected to */
 	struct socket_stats stats;
 };
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 /* ---- who may come in ---- */
 
@@ -163,7 +154,7 @@ take_event(struct socket *s, const struct raw_event *event)
 	case RAW_DOWN:
 		s->stats.ended++;
 		if (!s->bind)
-			set_redial(s, event->address, now() + s->settings.retry_max);
+			set_redial(s, event->address, when_ticks() + s->settings.retry_max);
 		break;
 	}
 }
@@ -182,7 +173,7 @@ redial(struct socket *s, struct error *e)
 {
 	for (size_t i = 0; i < s->place_count; i++) {
 		struct place *p = &s->places[i];
-		if (p->redial == 0 || p->redial > now())
+		if (p->redial == 0 || p->redial > when_ticks())
 			continue;
 		p->redial = 0;
 		if (!s->told)
@@ -479,7 +470,7 @@ until_redial(const struct hub *h, double seconds)
 	for (const struct socket *s = h->sockets; s != NULL; s = s->next)
 		for (size_t i = 0; i < s->place_count; i++)
 			if (s->places[i].redial != 0)
-				seconds = fmin(seconds, fmax(s->places[i].redial - now(), 0));
+				seconds = fmin(seconds, fmax(s->places[i].redial - when_ticks(), 0));
 	return seconds;
 }
 

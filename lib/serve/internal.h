@@ -19,6 +19,7 @@
 #include "pool.h"
 #include "proto.h"
 #include "serve.h"
+#include "when.h"
 
 enum {
 	SHORT_MESSAGE = 4096,      /* bytes that a begun message may hold without a permit */
@@ -184,7 +185,6 @@ struct serve {
 	struct serve_stats stats;
 };
 
-double serve_clock(void);          /* seconds, monotonic */
 void serve_say(struct serve *s, int priority, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

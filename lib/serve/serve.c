@@ -2,7 +2,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "serve/internal.h"
 #include "when.h"
@@ -23,15 +22,6 @@ const char *const serve_end_names[ENDS] = {
 const double serve_latency_bounds[SERVE_LATENCIES] = {
 	0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5, INFINITY
 };
-
-double
-serve_clock(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 void
 serve_say(struct serve *s, int priority, const char *fmt, ...)
@@ -162,7 +152,7 @@ retry_rates(struct serve *s)
 void
 serve_tick(struct serve *s)
 {
-	double now = serve_clock(), today = when_now();
+	double now = when_ticks(), today = when_now();
 	struct session *each, *next;
 
 	for (each = TAILQ_FIRST(&s->sessions); each != NULL; each = next) {

@@ -172,7 +172,7 @@ session_receive(struct session *s, struct str piece, bool first, bool last, bool
 	if (s->close_code != 0)
 		return;
 	s->receiving = true;
-	s->alive_at = serve_clock();
+	s->alive_at = when_ticks();
 	receive(s, piece, first, last, binary);
 	s->receiving = false;
 }
@@ -187,7 +187,7 @@ session_reads(const struct session *s)
 void
 session_alive(struct session *s)
 {
-	s->alive_at = serve_clock();
+	s->alive_at = when_ticks();
 }
 
 /* ---- output ------------------------------------------------------------- */
@@ -286,7 +286,7 @@ void
 session_sent(struct session *s)
 {
 	if (s->sending != NULL) {
-		s->alive_at = serve_clock();
+		s->alive_at = when_ticks();
 		message_unref(s->sending);
 		s->sending = NULL;
 		answer_go_on(s);
@@ -324,7 +324,7 @@ session_new(struct serve *serve, void *transport, const char *name, struct error
 	STAILQ_INIT(&s->uploads);
 	STAILQ_INIT(&s->asks);
 	STAILQ_INIT(&s->out);
-	s->opened_at = s->alive_at = s->message_at = serve_clock();
+	s->opened_at = s->alive_at = s->message_at = when_ticks();
 	if (auth_local(serve->settings.auth, &who)) {
 		if ((s->tenant = tenant_get(serve, who.watchdog)) == NULL)
 			goto fail;
@@ -427,7 +427,7 @@ end(struct session *s, int code, const char *reason, enum serve_end why)
 {
 	s->close_code = code;
 	s->close_reason = reason;
-	s->closing_at = serve_clock();
+	s->closing_at = when_ticks();
 	if (why != ENDS)
 		s->serve->stats.ends[why]++;
 	session_wait_over(s);

@@ -93,7 +93,7 @@ tenant_get(struct serve *s, const char *code)
 	TAILQ_INIT(&t->sessions);
 	TAILQ_INIT(&t->readers);
 	t->tokens = s->settings.burst;
-	t->filled_at = serve_clock();
+	t->filled_at = when_ticks();
 	memcpy(t->code, code, strlen(code) + 1);
 	t->next = *chain;
 	*chain = t;
@@ -106,7 +106,7 @@ static bool
 is_wanted(struct serve *s, const struct tenant *t)
 {
 	return t->refs > 0 || (s->settings.rate > 0 &&
-	    t->tokens + (serve_clock() - t->filled_at) * s->settings.rate < s->settings.burst);
+	    t->tokens + (when_ticks() - t->filled_at) * s->settings.rate < s->settings.burst);
 }
 
 static void
@@ -149,7 +149,7 @@ tenant_may_upload(struct serve *s, struct tenant *t)
 
 	if (s->settings.rate <= 0)
 		return true;
-	now = serve_clock();
+	now = when_ticks();
 	t->tokens += (now - t->filled_at) * s->settings.rate;
 	if (t->tokens > s->settings.burst)
 		t->tokens = s->settings.burst;

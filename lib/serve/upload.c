@@ -72,7 +72,7 @@ answer(struct session *s, const struct upload *u)
 		m = NULL;
 	}
 	if (!u->failed)
-		count_latency(&s->serve->stats, serve_clock() - u->at);
+		count_latency(&s->serve->stats, when_ticks() - u->at);
 	session_send(s, m);
 }
 
