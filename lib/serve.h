@@ -4,13 +4,13 @@
  *
  * A transport (WebSocket, ZeroMQ) makes a session for each connection, gives it
  * what comes in and sends what it has to say. Everything happens on the
- * transport's thread. What blocks runs on the pool of `reads`; records go to the sink, and an
- * upload is answered when that has settled it.
+ * transport's thread. What blocks runs on the pool; records go to the sink, and an upload is
+ * answered when that has settled it.
  *
- * Flow: the transport stops reading a session's connection while
- * session_reads() is false; serve calls `wake` whenever that, or the output, or whether
- * it is to be closed, may have changed. A session whose input is not read is never timed out.
- * Memory is bounded: by the sink's room, by permits for long messages, by `max_queue` a session.
+ * Flow: the transport stops reading a session's connection while session_reads() is
+ * false; serve calls `wake` whenever that, or the output, or whether it is to be closed, may
+ * have changed. A session whose input is not read is never timed out. Memory is bounded: by
+ * the sink's room, by permits for long messages, by `max_queue` a session.
  */
 #ifndef MONITOR_SERVE_H
 #define MONITOR_SERVE_H
@@ -63,7 +63,8 @@ struct serve_settings {
 	void (*publish)(void *arg, struct str lines);
 	/* For the log: priority as syslog(3) has it. Never a token or a message's text. */
 	void (*say)(void *arg, int priority, const char *text);
-	/* Look at the session again (not from within session_receive()). */
+	/* Look at the session again: at its output, session_reads(), session_dropped(). Not
+	 * called for a session that is in session_receive(): look at it after that. */
 	void (*wake)(void *transport);
 	void *arg;
 };
@@ -111,7 +112,8 @@ int session_vouch(struct session *s, const struct identity *who, struct error *e
 /* The connection is gone. What it has uploaded is stored all the same. */
 void session_free(struct session **s);
 
-/* A piece of a message: `first`, `last` as it begins and ends it. Only while session_reads(). */
+/* A piece of a message: `first`, `last` as it begins and ends it. Only while
+ * session_reads(). */
 void session_receive(struct session *s, struct str piece, bool first, bool last, bool binary);
 bool session_reads(const struct session *s);
 
@@ -140,8 +142,9 @@ bool session_dropped(const struct session *s);
 /* ---- figures ---- */
 
 enum serve_reject {          /* why requests fail */
-	REJECT_JSON, REJECT_ACTION, REJECT_MEMBER, REJECT_RECORD, REJECT_ROLE, REJECT_AUTH, REJECT_UNAUTHENTICATED,
-	REJECT_TOO_BIG, REJECT_UTF8, REJECT_BINARY, REJECT_SINK, REJECT_STORE, REJECTS
+	REJECT_JSON, REJECT_ACTION, REJECT_MEMBER, REJECT_RECORD, REJECT_ROLE, REJECT_AUTH,
+	REJECT_UNAUTHENTICATED, REJECT_TOO_BIG, REJECT_UTF8, REJECT_BINARY, REJECT_SINK,
+	REJECT_STORE, REJECTS
 };
 extern const char *const serve_reject_names[REJECTS];
 
@@ -154,17 +157,17 @@ extern const char *const serve_end_names[ENDS];
 extern const double serve_latency_bounds[SERVE_LATENCIES];   /* seconds; the last INFINITY */
 
 struct serve_stats {
-	uint64_t sessions, authenticated, subscriptions;     /* now */
+	uint64_t sessions, authenticated, subscriptions;   /* now */
 	uint64_t sessions_ever;
-	uint64_t messages, bytes;                            /* received */
-	uint64_t records[RECORD_KINDS];                      /* acknowledged */
-	uint64_t reads, read_records;                        /* answered */
-	uint64_t forwarded;                                  /* notifications sent on, a receiver */
+	uint64_t messages, bytes;                /* received */
+	uint64_t records[RECORD_KINDS];          /* acknowledged */
+	uint64_t reads, read_records;            /* answered */
+	uint64_t forwarded;                      /* messages sent on, each receiver counted */
 	uint64_t rejects[REJECTS], ends[ENDS];
-	uint64_t queued_bytes;                               /* to receivers, now */
-	uint64_t held_bytes;                                 /* of messages not yet whole or not yet taken, now */
-	uint64_t waiting;                                    /* sessions not read from, now */
-	uint64_t latency[SERVE_LATENCIES];                   /* uploads, from received to answered */
+	uint64_t queued_bytes;                   /* for receivers, now */
+	uint64_t held_bytes;                     /* of messages not whole or not taken yet, now */
+	uint64_t waiting;                        /* sessions not read from, now */
+	uint64_t latency[SERVE_LATENCIES];       /* uploads, from received to answered */
 	double latency_sum;
 };
 void serve_stats(const struct serve *s, struct serve_stats *out);
