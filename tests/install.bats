@@ -10,7 +10,7 @@ run_make() {
 
 @test "make install puts programs and manuals in their places under DESTDIR and PREFIX" {
 	run_make install
-	for program in monitor-ingest monitor-query monitor-purge monitor-wsd; do
+	for program in monitor-ingest monitor-query monitor-purge monitor-wsd monitor-zmq; do
 		root/usr/bin/$program --version | grep "^$program "
 	done
 	for page in "$PROJECT"/man/*.[1-8]; do

@@ -4,26 +4,16 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <string.h>
+
+#include "figures.h"
 
 #define NAME(what) "monitor_wsd_" what
 
-enum type { COUNTER, GAUGE };
-
-/* One figure, or one for each of `count` values of a label. */
-static const struct figure {
-	const char *name;
-	enum type type;
-	const char *help;
-	size_t offset;                 /* in struct metrics: of the first uint64_t */
-	const char *label;
-	const char *const *values;
-	size_t count;
-} figures[] = {
+static const struct figure figures[] = {
 #define ONE(name, type, help, member) \
-	{ NAME(name), type, help, offsetof(struct metrics, member), NULL, NULL, 1 }
+	{ NAME(name), FIGURE_##type, help, FIGURE_AT(struct metrics, member) }
 #define EACH(name, help, member, label, values, count) \
-	{ NAME(name), COUNTER, help, offsetof(struct metrics, member), label, values, count }
+	{ NAME(name), FIGURE_COUNTER, help, offsetof(struct metrics, member), label, values, count }
 
 	ONE("connections", GAUGE, "Connections that are open.", admit.now),
 	ONE("connections_total", COUNTER, "Connections ever taken in.", admit.ever),
@@ -52,7 +42,7 @@ static const struct figure {
 	ONE("logs_total", COUNTER, "Log records acknowledged.", serve.records[RECORD_LOG]),
 	ONE("notifications_total", COUNTER, "Notifications acknowledged.",
 	    serve.records[RECORD_NOTIFICATION]),
-	ONE("forwarded_total", COUNTER, "Notifications sent on, counted for each receiver.",
+	ONE("forwarded_total", COUNTER, "Messages of notifications sent on, counted for each receiver.",
 	    serve.forwarded),
 	ONE("queued_bytes", GAUGE, "Bytes of messages that wait for their receivers.",
 	    serve.queued_bytes),
@@ -68,6 +58,7 @@ static const struct figure {
 	    sink.starts),
 	ONE("sink_unsettled_bytes", GAUGE, "Bytes of lines not settled yet.", sink.unsettled_bytes),
 	ONE("sink_unsettled_uploads", GAUGE, "Uploads not settled yet.", sink.unsettled_parcels),
+	ONE("sink_lag_seconds", SECONDS, "How long the oldest unsettled upload has waited.", sink.lag),
 
 	ONE("published_total", COUNTER, "Notifications written to standard output.", outlet.lines),
 	ONE("published_dropped_total", COUNTER, "Notifications that nobody read in time.",
@@ -75,42 +66,6 @@ static const struct figure {
 	ONE("foreign_lines_total", COUNTER, "Lines from other instances.", foreign),
 	ONE("foreign_bad_total", COUNTER, "Times that such a line was of no use.", foreign_bad),
 };
-
-static int
-write_head(struct buf *b, const char *name, const char *help, const char *type)
-{
-	return buf_printf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static int
-write_figure(const struct metrics *m, const struct figure *f, struct buf *b)
-{
-	const char *at = (const char *)m + f->offset;
-	uint64_t value;
-
-	if (write_head(b, f->name, f->help, f->type == COUNTER ? "counter" : "gauge") == -1)
-		return -1;
-	for (size_t i = 0; i < f->count; i++) {
-		memcpy(&value, at + i * sizeof(value), sizeof(value));
-		if (f->label != NULL &&
-		    buf_printf(b, "%s{%s=\"%s\"} %" PRIu64 "\n", f->name, f->label, f->values[i],
-		    value) == -1)
-			return -1;
-		if (f->label == NULL && buf_printf(b, "%s %" PRIu64 "\n", f->name, value) == -1)
-			return -1;
-	}
-	return 0;
-}
-
-static int
-write_lag(const struct metrics *m, struct buf *b)
-{
-	static const char name[] = NAME("sink_lag_seconds");
-
-	if (write_head(b, name, "How long the oldest unsettled upload has waited.", "gauge") == -1)
-		return -1;
-	return buf_printf(b, "%s %.6f\n", name, m->sink.lag);
-}
 
 /* In this format a bucket has what is in those before it, too. */
 static int
@@ -120,7 +75,7 @@ write_latency(const struct metrics *m, struct buf *b)
 	uint64_t sum = 0;
 	char bound[32];
 
-	if (write_head(b, name, "Uploads, from received to answered.", "histogram") == -1)
+	if (figures_head(name, "Uploads, from received to answered.", "histogram", b) == -1)
 		return -1;
 	for (size_t i = 0; i < SERVE_LATENCIES; i++) {
 		sum += m->serve.latency[i];
@@ -138,8 +93,5 @@ write_latency(const struct metrics *m, struct buf *b)
 int
 metrics_write(const struct metrics *m, struct buf *text)
 {
-	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
-		if (write_figure(m, &figures[i], text) == -1)
-			return -1;
-	return write_lag(m, text) == 0 ? write_latency(m, text) : -1;
+	return figures_write(figures, FIGURE_COUNT(figures), m, text) == 0 ? write_latency(m, text) : -1;
 }

@@ -33,7 +33,7 @@ static const struct figure figures[] = {
 	SOCKET_FIGURES("frontend_", struct proxy_figures, frontend),
 	SOCKET_FIGURES("backend_", struct proxy_figures, backend),
 	{ "monitor_zmq_messages_refused_total", FIGURE_COUNTER,
-	    "Messages that were none of ours, and dropped.", offsetof(struct proxy_figures, refused) },
+	    "Messages that were none of ours, and dropped.", FIGURE_AT(struct proxy_figures, refused) },
 };
 
 static int

@@ -62,9 +62,9 @@ struct pub {
 static const struct figure figures[] = {
 	SOCKET_FIGURES("", struct figures, socket),
 	{ "monitor_zmq_records_total", FIGURE_COUNTER, "Records published.",
-	    offsetof(struct figures, records) },
+	    FIGURE_AT(struct figures, records) },
 	{ "monitor_zmq_refused_total", FIGURE_COUNTER, "Lines that were no records.",
-	    offsetof(struct figures, refused) },
+	    FIGURE_AT(struct figures, refused) },
 };
 
 static int

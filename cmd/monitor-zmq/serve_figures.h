@@ -8,7 +8,7 @@
 #include "serve.h"
 
 #define SERVE_FIGURE(name, kind, help, type, what) \
-	{ "monitor_zmq_" name, kind, help, offsetof(type, what) }
+	{ "monitor_zmq_" name, kind, help, FIGURE_AT(type, what) }
 
 /* `member` of `type` is a struct serve_stats. */
 #define SERVE_FIGURES(type, member) \

@@ -21,7 +21,7 @@ sink_figures_take(struct sink_figures *f, const struct sink *s)
 
 /* `member` of `type` is a struct sink_figures. */
 #define SINK_FIGURE(name, kind, help, type, what) \
-	{ "monitor_zmq_sink_" name, kind, help, offsetof(type, what) }
+	{ "monitor_zmq_sink_" name, kind, help, FIGURE_AT(type, what) }
 #define SINK_FIGURES(type, member) \
 	SINK_FIGURE("up", FIGURE_GAUGE, "Is the sink there?", type, member.up), \
 	SINK_FIGURE("lines_total", FIGURE_COUNTER, "Lines settled.", type, member.stats.lines), \

@@ -8,7 +8,7 @@
 #include "socket.h"
 
 #define SOCKET_FIGURE(name, help, type, member) \
-	{ "monitor_zmq_" name, FIGURE_COUNTER, help, offsetof(type, member) }
+	{ "monitor_zmq_" name, FIGURE_COUNTER, help, FIGURE_AT(type, member) }
 
 /* `member` of `type` is a struct socket_stats. */
 #define SOCKET_FIGURES(prefix, type, member) \

@@ -54,15 +54,15 @@ struct sub {
 static const struct figure figures[] = {
 	SOCKET_FIGURES("", struct figures, socket),
 	{ "monitor_zmq_records_total", FIGURE_COUNTER, "Records received.",
-	    offsetof(struct figures, records) },
+	    FIGURE_AT(struct figures, records) },
 	{ "monitor_zmq_refused_total", FIGURE_COUNTER, "Messages that were no records, and dropped.",
-	    offsetof(struct figures, refused) },
+	    FIGURE_AT(struct figures, refused) },
 	{ "monitor_zmq_missed_total", FIGURE_COUNTER, "Records that never came, by their numbers.",
-	    offsetof(struct figures, missed) },
+	    FIGURE_AT(struct figures, missed) },
 	{ "monitor_zmq_gaps_total", FIGURE_COUNTER, "Gaps that these make.",
-	    offsetof(struct figures, gaps) },
+	    FIGURE_AT(struct figures, gaps) },
 	{ "monitor_zmq_repeated_total", FIGURE_COUNTER, "Records that came a second time, and dropped.",
-	    offsetof(struct figures, repeated) },
+	    FIGURE_AT(struct figures, repeated) },
 };
 
 static int
