@@ -74,12 +74,12 @@ ready() { [ "$(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port/re
 		clients+=("$pid")
 	done
 	before=$(resident)
-	# Longer than timeout and pings would have allowed a silent peer.
-	for i in {1..8}; do
-		run -0 as w9 -T 5 <<<'{"action":"ping"}
+	# For longer than timeout and pings would have allowed a silent peer.
+	begin as w8 -w -C -T 60 </dev/null >silent
+	until grep -q close silent; do
+		run -0 as w9 -T 20 <<<'{"action":"ping"}
 !expect 1
 {"action":"getLogs","since":0}'
-		read -rt 1 <> <(:) || true
 	done
 	grown_by_less "$before" 20000
 	kill -CONT "$ingester"
