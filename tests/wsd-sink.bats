@@ -107,15 +107,21 @@ ready() { [ "$(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port/re
 	[[ $output == *no/such/sink* ]]
 }
 
+# figure NAME: as the daemon shows it.
+figure() {
+	curl -sf "http://$(sed -n 's/.*metrics on //p' wsd.err)/metrics" | sed -n "s/^monitor_wsd_$1 //p"
+}
+figure_is() { [ "$(figure "$1")" = "$2" ]; }
+
 @test "at the end what is under way is settled and answered, and connections are closed with 1001" {
 	ingester
-	wsd -d m.db --no-auth --sink unix:sink
+	wsd -d m.db --no-auth --sink unix:sink --metrics 127.0.0.1:0
 	as w1 <<<"$(logs before)"
 	kill -STOP "$ingester"
 	begin as w1 -C -T 30 <<<"$(logs one)"$'\n''!expect 99' >out
-	client=$pid
-	begin as w2 -C -w -T 30 >idle
-	until_true sh -c "ss -Htn state established '( sport = :$port )' | grep -c . | grep -qx 2" || true
+	begin as w2 -C -w -T 30 </dev/null >idle
+	until_true figure_is sink_unsettled_uploads 1
+	until_true figure_is sessions 2
 	kill -TERM "$wsd"
 	until_true grep -q 'close 1001' idle
 	! grep -q close out
