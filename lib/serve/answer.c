@@ -187,6 +187,7 @@ take_part(struct session *s, struct read_result *result)
 		too_long(s, a);
 	} else if (result->state == READ_END) {
 		serve->whole_bytes -= a->whole.len;
+		buf_free(&result->text);   /* its piece is copied */
 		result->text = a->whole;
 		result->first = true;
 		a->whole = (struct buf){ 0 };
