@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,11 +18,19 @@
 #define EVENTS (FAILED | BEGUN | TRYING | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | \
 	ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED)
 
+/* What to wait for: a socket, or a descriptor. */
+struct item {
+	void *socket;              /* NULL: none */
+	bool simple;               /* that it is readable is all there is to know */
+	unsigned wanted, ready;    /* HUB_... */
+};
+
 struct raw_context {
 	void *context;
 	void *zap;                 /* a REP */
 	char request[32];          /* the id of what is being asked */
-	zmq_pollitem_t *items;     /* what to wait for */
+	struct item *items;        /* what to wait for, */
+	struct pollfd *fds;        /* and how: the n-th is that of the n-th */
 	size_t item_count, room;
 };
 
@@ -83,6 +92,7 @@ raw_context_free(struct raw_context **cp)
 	while (c->context != NULL && zmq_ctx_term(c->context) == -1 && zmq_errno() == EINTR)
 		;
 	free(c->items);
+	free(c->fds);
 	free(c);
 	*cp = NULL;
 }
@@ -205,6 +215,18 @@ set_curve(struct raw *r, const struct raw_settings *s, struct error *e)
 	return 0;
 }
 
+/* What is a socket ready for now? */
+static unsigned
+events_of(void *socket)
+{
+	int events = 0;
+	size_t size = sizeof(events);
+
+	if (zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) == -1)
+		return 0;
+	return (events & ZMQ_POLLIN ? HUB_READ : 0u) | (events & ZMQ_POLLOUT ? HUB_WRITE : 0u);
+}
+
 static int
 set_monitor(struct raw *r, void *context, const char *name, struct error *e)
 {
@@ -218,6 +240,8 @@ set_monitor(struct raw *r, void *context, const char *name, struct error *e)
 	    zmq_socket_monitor(r->socket, address, EVENTS) == -1 ||
 	    zmq_connect(r->monitor, address) == -1)
 		return fail(e, "a socket's monitor");
+	/* Whoever has not looked for anything yet is not told of it either. */
+	events_of(r->monitor);
 	return 0;
 }
 
@@ -470,6 +494,13 @@ raw_event(struct raw *r, struct raw_event *event)
 
 /* ---- waiting ---- */
 
+/*
+ * Not with zmq_poll(), which looks at every socket twice in every round, at some system calls
+ * each. A socket's descriptor is readable when something has happened since it was last looked
+ * at; whether that is what one waits for has to be asked then, and before. Of a monitor, and of
+ * the questions, everything is always taken, so there the descriptor says it all.
+ */
+
 void
 raw_list_clear(struct raw_context *c)
 {
@@ -477,65 +508,105 @@ raw_list_clear(struct raw_context *c)
 }
 
 static int
-list_add(struct raw_context *c, void *socket, int fd, unsigned events, struct error *e)
+grow(struct raw_context *c)
 {
 	size_t room = c->room > 0 ? 2 * c->room : 16;
-	zmq_pollitem_t *more;
+	struct item *items = reallocarray(c->items, room, sizeof(*items));
+	struct pollfd *fds;
 
-	if (c->item_count == c->room) {
-		if ((more = reallocarray(c->items, room, sizeof(*more))) == NULL)
-			return error_memory(e);
-		c->items = more;
-		c->room = room;
-	}
-	c->items[c->item_count++] = (zmq_pollitem_t){
-		.socket = socket,
-		.fd = fd,
-		.events = (short)((events & HUB_READ ? ZMQ_POLLIN : 0) |
-		    (events & HUB_WRITE ? ZMQ_POLLOUT : 0)),
-	};
+	if (items != NULL)
+		c->items = items;
+	if ((fds = reallocarray(c->fds, room, sizeof(*fds))) != NULL)
+		c->fds = fds;
+	if (items == NULL || fds == NULL)
+		return -1;
+	c->room = room;
+	return 0;
+}
+
+static int
+list_add(struct raw_context *c, struct item item, int fd, unsigned events, struct error *e)
+{
+	size_t size = sizeof(fd);
+
+	if (c->item_count == c->room && grow(c) == -1)
+		return error_memory(e);
+	if (item.socket != NULL && zmq_getsockopt(item.socket, ZMQ_FD, &fd, &size) == -1)
+		return fail(e, "a socket's descriptor");
+	c->fds[c->item_count] = (struct pollfd){ .fd = fd };
+	if (item.socket != NULL)
+		c->fds[c->item_count].events = events != 0 ? POLLIN : 0;
+	else
+		c->fds[c->item_count].events = (short)((events & HUB_READ ? POLLIN : 0) |
+		    (events & HUB_WRITE ? POLLOUT : 0));
+	c->items[c->item_count] = item;
+	c->items[c->item_count++].wanted = events;
 	return 0;
 }
 
 int
 raw_list_socket(struct raw_context *c, struct raw *r, unsigned events, struct error *e)
 {
-	return list_add(c, r->socket, -1, events, e);
+	return list_add(c, (struct item){ .socket = r->socket }, -1, events, e);
 }
 
 int
 raw_list_monitor(struct raw_context *c, struct raw *r, struct error *e)
 {
-	return list_add(c, r->monitor, -1, HUB_READ, e);
+	return list_add(c, (struct item){ .socket = r->monitor, .simple = true }, -1, HUB_READ, e);
 }
 
 int
 raw_list_fd(struct raw_context *c, int fd, unsigned events, struct error *e)
 {
-	return list_add(c, NULL, fd, events, e);
+	return list_add(c, (struct item){ .socket = NULL }, fd, events, e);
+}
+
+/* What a socket is ready for, of what is wanted. */
+static unsigned
+ask_socket(const struct item *i)
+{
+	return i->wanted == 0 ? 0 : events_of(i->socket) & i->wanted;
+}
+
+static unsigned
+ask_descriptor(const struct pollfd *fd)
+{
+	return (fd->revents & POLLIN ? HUB_READ : 0u) | (fd->revents & POLLOUT ? HUB_WRITE : 0u) |
+	    (fd->revents & ~(POLLIN | POLLOUT) ? HUB_HANGUP : 0u);
 }
 
 int
 raw_wait(struct raw_context *c, double seconds, struct error *e)
 {
-	if (list_add(c, c->zap, -1, HUB_READ, e) == -1)
+	bool ready = false;
+
+	if (list_add(c, (struct item){ .socket = c->zap, .simple = true }, -1, HUB_READ, e) == -1)
 		return -1;
-	if (zmq_poll(c->items, (int)c->item_count, isinf(seconds) ? -1 : milliseconds(seconds)) != -1)
-		return 0;
-	if (zmq_errno() != EINTR)
-		return fail(e, "waiting");
-	for (size_t i = 0; i < c->item_count; i++)
-		c->items[i].revents = 0;
+	for (struct item *i = c->items; i < c->items + c->item_count; i++) {
+		i->ready = i->socket != NULL && !i->simple ? ask_socket(i) : 0;
+		ready |= i->ready != 0;
+	}
+	if (poll(c->fds, c->item_count, ready ? 0 : isinf(seconds) ? -1 : milliseconds(seconds)) == -1) {
+		if (errno != EINTR)
+			return error_errno(e, errno, "waiting");
+		for (size_t i = 0; i < c->item_count; i++)
+			c->fds[i].revents = 0;
+	}
+	for (size_t n = 0; n < c->item_count; n++) {
+		struct item *i = &c->items[n];
+		if (i->socket == NULL || i->simple)
+			i->ready = ask_descriptor(&c->fds[n]);
+		else if (c->fds[n].revents != 0)
+			i->ready |= ask_socket(i);
+	}
 	return 0;
 }
 
 unsigned
 raw_ready(const struct raw_context *c, size_t n)
 {
-	const short revents = c->items[n].revents;
-
-	return (revents & ZMQ_POLLIN ? HUB_READ : 0u) | (revents & ZMQ_POLLOUT ? HUB_WRITE : 0u) |
-	    (revents & ZMQ_POLLERR ? HUB_HANGUP : 0u);
+	return c->items[n].ready;
 }
 
 /* ---- keys ---- */

@@ -497,14 +497,14 @@ hub_wait(struct hub *h, struct hub_watch *watches, size_t n, double seconds, str
 		return -1;
 	for (size_t i = 0; i < n; i++)
 		watches[i].ready = raw_ready(h->context, i);
-	if (answer_questions(h, e) == -1)
-		return -1;
+	/* A look at a ZeroMQ socket costs several system calls. */
 	for (struct socket *s = h->sockets; s != NULL; s = s->next) {
-		take_events(s);
+		if (raw_ready(h->context, n++) != 0)
+			take_events(s);
 		if (redial(s, e) == -1)
 			return -1;
 	}
-	return 0;
+	return raw_ready(h->context, n) != 0 ? answer_questions(h, e) : 0;
 }
 
 static bool
