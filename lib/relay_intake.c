@@ -165,6 +165,9 @@ offer(struct relay_intake *in, struct relay_part *p, struct ndjson_line *l, stru
 		if ((p->parcel = sink_parcel(in->sink, full, e)) == NULL)
 			return -1;
 		p->parcel->first = l->seq;
+		/* Most often there is one source, and all lines are its. */
+		if (p->batch->part_count == 1)
+			(void)buf_reserve(&p->parcel->lines, p->batch->bytes + p->batch->bytes / 4);
 	}
 	p->parcel->last = l->seq;
 	l->source = full;
@@ -233,11 +236,24 @@ take_lines(struct relay_intake *in, struct relay_batch *b, struct str peer, stru
 	return 0;
 }
 
+/* What it took more than it needs was a guess. */
+static void
+trim(struct buf *b)
+{
+	char *data;
+
+	if (b->cap > 2 * b->len && (data = realloc(b->data, b->len)) != NULL) {
+		b->data = data;
+		b->cap = b->len;
+	}
+}
+
 static void
 hand_over(struct relay_intake *in, struct relay_part *p)
 {
 	struct sink_parcel *parcel = p->parcel;
 
+	trim(&parcel->lines);
 	p->parcel = NULL;
 	parcel->owner = p;
 	p->batch->unsettled++;

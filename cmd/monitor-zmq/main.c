@@ -1,6 +1,7 @@
 /*
  * monitor-zmq - records and requests between backends, over ZeroMQ.
  */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +101,9 @@ run_verb(const struct verb *v, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
+	/* Messages of many lines come and go all the time: their memory is kept. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 20);
+	mallopt(M_TRIM_THRESHOLD, 64 << 20);
 	cli_fill_streams();
 	for (size_t i = 0; i < VERBS && argc > 1; i++)
 		if (strcmp(verbs[i]->name, argv[1]) == 0)
