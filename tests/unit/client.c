@@ -409,6 +409,9 @@ refusing(struct fake *f)
 		fake_request(f);
 		fake_put(f, answers[i], strlen(answers[i]));
 		shutdown(f->fd, SHUT_WR);
+		/* Until the client, too, is done with it; or has taken its time. */
+		setsockopt(f->fd, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){ .tv_sec = 5 },
+		    sizeof(struct timeval));
 		while (fake_get(f, &(char){ 0 }, 1))
 			;
 		fake_drop(f);

