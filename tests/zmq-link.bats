@@ -182,6 +182,28 @@ stored() {
 		[[ $output == *'"kind":"notification","watchdog":"far"'*'"kind":"log","watchdog":"near"'* ]]
 }
 
+@test "a device's upload to a daemon at the edge is acknowledged when it is on the disk elsewhere" {
+	pull
+	kill -STOP "$pull"
+	beside wsd monitor-wsd --no-auth --listen 127.0.0.1:0 -- monitor-zmq push --ack --metrics 127.0.0.1:0 \
+		--retry 20ms..100ms "$there"
+	until_true says wsd.err 'figures are at'
+	until_true says wsd.err 'listening on'
+	url=ws://$(sed -n 's/.*wsd: listening on \([^ ]*\).*/\1/p' wsd.err)/ws
+	record='{"level":20,"time":1700000001.5,"sender":"me","message":"hello"}'
+	ws -t w1 "$url" <<<"{\"action\":\"uploadLogs\",\"logs\":[$record,$record]}" >answer &
+	STARTED+=($!)
+	device=$!
+	until_true figure_is wsd.err push_unsettled_lines 2
+	[ ! -s answer ]
+	kill -KILL "$pull"
+	wait "$pull" || true
+	pull
+	wait "$device"
+	grep -q 'Inserted 2 log(s) into db.' answer
+	[ "$(count "WHERE watchdog = 'w1'")" = 2 ]
+}
+
 # ---- whatever is killed ----
 
 # exactly_once SOURCE LAST BAD: all numbers that were not refused are there once.
