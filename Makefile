@@ -16,6 +16,8 @@ LIBS = -Wl,--as-needed -lsqlite3 -ljansson -lcurl -lwebsockets -lev -lzmq -lssl 
 
 PROGRAMS = monitor-ingest monitor-query monitor-purge monitor-wsd monitor-zmq
 MANUALS = $(wildcard man/*.[1-8])
+SHELLS = bash zsh fish
+COMPLETIONS = $(foreach s,$(SHELLS),$(PROGRAMS:%=$(BUILD)/completions/%.$(s)))
 LIB = $(BUILD)/libmonitor.a
 LIB_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/*.c lib/*/*.c))
 # What commands share; each takes from it what it needs.
@@ -46,7 +48,7 @@ ZMQ_PARTS = $(BUILD)/cmd/log.o $(addprefix $(BUILD)/cmd/monitor-zmq/,allow.o inp
 # As many jobs as there are processors, where the caller did not say.
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$$(nproc))
 
-all: $(PROGRAMS:%=$(BUILD)/%)                ## build the programs
+all: $(PROGRAMS:%=$(BUILD)/%) $(COMPLETIONS) ## build the programs, and what shells complete them with
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -71,6 +73,14 @@ $$(BUILD)/$(1): $$(patsubst %.c,$$(BUILD)/%.o,$$(wildcard cmd/$(1)/*.c)) $$(COMM
 	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
+
+$(COMPLETIONS): $(wildcard scripts/completions/*)
+define completion
+$$(BUILD)/completions/%.$(1): $$(BUILD)/%
+	@mkdir -p $$(@D)
+	scripts/completions/make.sh $(1) $$< >$$@
+endef
+$(foreach s,$(SHELLS),$(eval $(call completion,$(s))))
 
 link = @mkdir -p $(@D) && echo "$(CC) -o $@" && $(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LIBS)
 
@@ -147,14 +157,24 @@ $(BUILD)/libfuzzer/%.o: tests/fuzz/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
-man_file = $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
+# Where the shells look; zsh, as Debian has it, in a place of its own for what packages bring.
+share = $(DESTDIR)$(PREFIX)/share
+man_file = $(share)/man/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
+bash_file = $(share)/bash-completion/completions/$(1)
+zsh_file = $(share)/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)/_$(1)
+fish_file = $(share)/fish/vendor_completions.d/$(1).fish
+completion_file = $(call $(subst .,,$(suffix $(1)))_file,$(basename $(notdir $(1))))
+installed = $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(foreach m,$(MANUALS),$(call man_file,$(m))) \
+	$(foreach c,$(COMPLETIONS),$(call completion_file,$(c)))
+
 install: all                                 ## install into DESTDIR and PREFIX (/usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install $(PROGRAMS:%=$(BUILD)/%) $(DESTDIR)$(PREFIX)/bin
 	$(foreach m,$(MANUALS),install -D -m 644 $(m) $(call man_file,$(m)) &&) true
+	$(foreach c,$(COMPLETIONS),install -D -m 644 $(c) $(call completion_file,$(c)) &&) true
 
 uninstall:                                   ## remove what install put there
-	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(foreach m,$(MANUALS),$(call man_file,$(m)))
+	rm -f $(installed)
 
 clean:                                       ## remove what was built
 	rm -rf $(BUILD)

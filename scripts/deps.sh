@@ -10,7 +10,7 @@ set -eu
 packages() {
 	case $1 in
 	build) echo gcc libc6-dev libcurl4-openssl-dev libev-dev libjansson-dev libsqlite3-dev libssl-dev libwebsockets-dev libzmq3-dev ;;
-	check) echo bats curl iproute2 jq mandoc openssl procps python3 python3-zmq sqlite3 tzdata ;;
+	check) echo bash-completion bats curl fish iproute2 jq mandoc openssl procps prometheus python3 python3-zmq sqlite3 tzdata zsh ;;
 	bench) echo jq openssl python3 ripgrep sqlite-utils sqlite3 systemd-journal-remote ;;
 	fuzz) echo clang libclang-rt-dev ;;
 	*)

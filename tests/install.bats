@@ -18,9 +18,23 @@ run_make() {
 	done
 }
 
+@test "make install puts completions where bash, zsh and fish look, of Debian or of this machine alone" {
+	run_make install
+	run_make PREFIX=/usr/local install
+	for program in monitor-ingest monitor-query monitor-purge monitor-wsd monitor-zmq; do
+		for share in usr usr/local; do
+			[ -s "root/$share/share/bash-completion/completions/$program" ]
+			[ -s "root/$share/share/fish/vendor_completions.d/$program.fish" ]
+		done
+		[ -s "root/usr/share/zsh/vendor-completions/_$program" ]
+		[ -s "root/usr/local/share/zsh/site-functions/_$program" ]
+	done
+}
+
 @test "nothing else is installed" {
 	run_make install
-	run find root -type f ! -path 'root/usr/bin/monitor-*' ! -path 'root/usr/share/man/man[1-8]/monitor-*'
+	run find root -type f ! -path 'root/usr/bin/monitor-*' ! -path 'root/usr/share/man/man[1-8]/monitor-*' \
+		! -path 'root/usr/share/*/*completions*/*monitor-*'
 	[ -z "$output" ]
 }
 
