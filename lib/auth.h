@@ -65,10 +65,10 @@ enum auth_result {
 	AUTH_EXPIRED,
 	AUTH_INVALID_TOKEN,
 	AUTH_INVALID_SIGNATURE,
+	AUTH_FAILED,    /* our own fault (no memory): no verdict on the token */
 	AUTH_LATER,     /* another key may be had: see that auth_refresh() is called off
 	                 * the event loop, and when it has returned, whatever it said, check
 	                 * again. With a `retry` above 0 this ends there. */
-	AUTH_FAILED,    /* our own fault (no memory): no verdict on the token */
 	AUTH_RESULTS
 };
 

@@ -153,6 +153,9 @@ enum serve_end {             /* why sessions are closed by us */
 };
 extern const char *const serve_end_names[ENDS];
 
+/* Why tokens are not taken, by enum auth_result: from AUTH_EXPIRED to AUTH_FAILED. */
+extern const char *const serve_denial_names[AUTH_LATER];
+
 #define SERVE_LATENCIES 12
 extern const double serve_latency_bounds[SERVE_LATENCIES];   /* seconds; the last INFINITY */
 
@@ -164,6 +167,7 @@ struct serve_stats {
 	uint64_t reads, read_records;            /* answered */
 	uint64_t forwarded;                      /* messages sent on, each receiver counted */
 	uint64_t rejects[REJECTS], ends[ENDS];
+	uint64_t denials[AUTH_LATER];            /* of tokens; of AUTH_OK none */
 	uint64_t queued_bytes;                   /* for receivers, now */
 	uint64_t held_bytes;                     /* of messages not whole or not taken yet, now */
 	uint64_t waiting;                        /* sessions not read from, now */

@@ -39,6 +39,7 @@ admit_new(const struct admit_settings *settings, struct error *e)
 		return NULL;
 	}
 	a->settings = *settings;
+	a->stats.max = settings->max;
 	for (a->chain_count = 64; a->chain_count < settings->max && a->chain_count < 1 << 20;)
 		a->chain_count *= 2;
 	if ((a->chains = calloc(a->chain_count, sizeof(*a->chains))) == NULL) {

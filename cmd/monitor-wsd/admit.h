@@ -70,6 +70,7 @@ void visitor_name(const struct visitor *v, char name[VISITOR_NAME_SIZE]);
 
 struct admit_stats {
 	uint64_t now, ever;
+	uint64_t max;                  /* as many may be there */
 	uint64_t refused[REFUSALS];
 };
 void admit_stats(const struct admit *a, struct admit_stats *out);

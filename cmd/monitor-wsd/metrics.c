@@ -16,6 +16,7 @@ static const struct figure figures[] = {
 	{ NAME(name), FIGURE_COUNTER, help, offsetof(struct metrics, member), label, values, count }
 
 	ONE("connections", GAUGE, "Connections that are open.", admit.now),
+	ONE("connections_max", GAUGE, "As many may be open.", admit.max),
 	ONE("connections_total", COUNTER, "Connections ever taken in.", admit.ever),
 	EACH("connections_refused_total", "Connections sent away.", admit.refused, "reason",
 	    refusal_names, REFUSALS),
@@ -39,6 +40,9 @@ static const struct figure figures[] = {
 	    serve.held_bytes),
 	EACH("requests_failed_total", "Requests that failed.", serve.rejects, "reason",
 	    serve_reject_names, REJECTS),
+	EACH("auth_failed_total", "Tokens that were not taken.", serve.denials[AUTH_EXPIRED], "reason",
+	    &serve_denial_names[AUTH_EXPIRED], AUTH_LATER - AUTH_EXPIRED),
+	ONE("auth_up", GAUGE, "Can tokens be checked?", auth_up),
 	ONE("logs_total", COUNTER, "Log records acknowledged.", serve.records[RECORD_LOG]),
 	ONE("notifications_total", COUNTER, "Notifications acknowledged.",
 	    serve.records[RECORD_NOTIFICATION]),
@@ -46,6 +50,7 @@ static const struct figure figures[] = {
 	    serve.forwarded),
 	ONE("queued_bytes", GAUGE, "Bytes of messages that wait for their receivers.",
 	    serve.queued_bytes),
+	ONE("store_up", GAUGE, "Can the store be read, if it is there?", store_up),
 	ONE("reads_total", COUNTER, "Requests to read answered.", serve.reads),
 	ONE("read_records_total", COUNTER, "Records in answers.", serve.read_records),
 
@@ -65,6 +70,12 @@ static const struct figure figures[] = {
 	    outlet.dropped),
 	ONE("foreign_lines_total", COUNTER, "Lines from other instances.", foreign),
 	ONE("foreign_bad_total", COUNTER, "Times that such a line was of no use.", foreign_bad),
+};
+
+/* Those that there are with TLS only. */
+static const struct figure tls_figures[] = {
+	ONE("certificate_expires_timestamp_seconds", SECONDS,
+	    "When the certificate expires, or one above it that does so before.", expires),
 };
 
 /* In this format a bucket has what is in those before it, too. */
@@ -93,5 +104,8 @@ write_latency(const struct metrics *m, struct buf *b)
 int
 metrics_write(const struct metrics *m, struct buf *text)
 {
-	return figures_write(figures, FIGURE_COUNT(figures), m, text) == 0 ? write_latency(m, text) : -1;
+	if (figures_write(figures, FIGURE_COUNT(figures), m, text) == -1 ||
+	    (m->tls && figures_write(tls_figures, FIGURE_COUNT(tls_figures), m, text) == -1))
+		return -1;
+	return write_latency(m, text);
 }

@@ -4,6 +4,7 @@
 #ifndef MONITOR_WSD_METRICS_H
 #define MONITOR_WSD_METRICS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "admit.h"
@@ -19,7 +20,9 @@ struct metrics {
 	struct ws_stats ws;
 	struct serve_stats serve;
 	struct sink_stats sink;
-	uint64_t sink_up;              /* 1 or 0 */
+	uint64_t sink_up, store_up, auth_up;   /* 1 or 0 */
+	bool tls;
+	double expires;                /* with TLS: when the certificate does, Unix seconds */
 	struct outlet_stats outlet;
 	uint64_t foreign, foreign_bad; /* lines from other instances; how often one was no use */
 };

@@ -1,6 +1,15 @@
 #include "metrics.h"
 #include "parts.h"
 
+static bool
+store_good(struct parts *p, struct error *e)
+{
+	if (p->reads == NULL || reads_ok(p->reads, e))
+		return true;
+	reads_watched(p->reads);   /* it may be good by the next time */
+	return false;
+}
+
 static int
 write_ready(struct parts *p, struct buf *text)
 {
@@ -11,10 +20,8 @@ write_ready(struct parts *p, struct buf *text)
 		r |= buf_printf(text, "stopping\n");
 	if (!sink_up(p->sink))
 		r |= buf_printf(text, "sink: down\n");
-	if (p->reads != NULL && !reads_ok(p->reads, &e)) {
+	if (!store_good(p, &e))
 		r |= buf_printf(text, "store: %s\n", read_comment(&e));
-		reads_watched(p->reads);   /* it may be good by the next time */
-	}
 	if (!auth_ready(p->auth))
 		r |= buf_printf(text, "auth: no key yet\n");
 	if (r == 0 && text->len > 0)
@@ -25,13 +32,17 @@ write_ready(struct parts *p, struct buf *text)
 static int
 write_figures(struct parts *p, struct buf *text)
 {
-	struct metrics m = { .foreign = p->foreign, .foreign_bad = p->foreign_bad };
+	struct error e;
+	struct metrics m = {
+		.sink_up = sink_up(p->sink), .store_up = store_good(p, &e), .auth_up = auth_ready(p->auth),
+		.tls = p->tls != NULL, .expires = p->tls != NULL ? tls_expires(p->tls) : 0,
+		.foreign = p->foreign, .foreign_bad = p->foreign_bad,
+	};
 
 	admit_stats(p->admit, &m.admit);
 	ws_stats(p->ws, &m.ws);
 	serve_stats(p->serve, &m.serve);
 	sink_stats(p->sink, &m.sink);
-	m.sink_up = sink_up(p->sink);
 	if (p->outlet != NULL)
 		outlet_stats(p->outlet, &m.outlet);
 	if (p->inlet != NULL)

@@ -1,11 +1,13 @@
 #include "tls.h"
 
 #include <errno.h>
+#include <math.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 /* What the files hold. */
 struct credentials {
@@ -180,6 +182,18 @@ tls_reload(struct tls *t, struct error *e)
 	clear(&t->now);
 	t->now = c;
 	return 0;
+}
+
+double
+tls_expires(const struct tls *t)
+{
+	double first = INFINITY;
+	struct tm tm;
+
+	for (int i = 0; i < sk_X509_num(t->now.certs); i++)
+		if (ASN1_TIME_to_tm(X509_get0_notAfter(sk_X509_value(t->now.certs, i)), &tm) == 1)
+			first = fmin(first, (double)timegm(&tm));
+	return first;
 }
 
 /* ---- connections ---- */

@@ -26,6 +26,9 @@ void tls_free(struct tls **t);
 /* Read the files again, for connections from now on. -1: all stays as it was. */
 int tls_reload(struct tls *t, struct error *e);
 
+/* When the first of them expires, of the certificate and those above it: Unix seconds. */
+double tls_expires(const struct tls *t);
+
 /* Let connections of this SSL_CTX have it: TLS 1.2 at least, no sessions to be resumed
  * (they would outlive what they were proved with). `t` must outlive the SSL_CTX. */
 int tls_attach(struct tls *t, void *ssl_ctx, struct error *e);

@@ -43,9 +43,12 @@ action_fail(struct session *s, const struct proto_request *r, enum serve_reject 
 /* ---- who is there ------------------------------------------------------- */
 
 static enum wait
-refuse_token(struct session *s, const struct proto_request *r, const char *comment,
+refuse_token(struct session *s, const struct proto_request *r, enum auth_result result,
     const struct error *e)
 {
+	const char *comment = auth_comment(result);
+
+	s->serve->stats.denials[result]++;
 	serve_say(s->serve, LOG_NOTICE, "%s: %s: %s", s->name, comment, e->text);
 	action_fail(s, r, REJECT_AUTH, comment);
 	session_close(s, SERVE_CLOSE_NORMAL, "", END_AUTH);
@@ -89,14 +92,15 @@ handle_auth(struct session *s, const struct proto_request *r)
 			s->retried = true;
 			return WAIT_KEY;
 		}
-		return refuse_token(s, r, auth_comment(AUTH_INVALID_SIGNATURE), &e);
+		return refuse_token(s, r, AUTH_INVALID_SIGNATURE, &e);
 	case AUTH_FAILED:
+		serve->stats.denials[result]++;
 		serve_say(serve, LOG_ERR, "%s: %s", s->name, e.text);
 		action_fail(s, r, REJECT_AUTH, "Can't be checked now, try again");
 		session_close(s, SERVE_CLOSE_ERROR, "", END_AUTH);
 		return WAIT_NOTHING;
 	default:
-		return refuse_token(s, r, auth_comment(result), &e);
+		return refuse_token(s, r, result, &e);
 	}
 }
 

@@ -19,6 +19,11 @@ const char *const serve_end_names[ENDS] = {
 	[END_EXPIRED] = "expired", [END_REVOKED] = "revoked", [END_PROTOCOL] = "protocol",
 };
 
+const char *const serve_denial_names[AUTH_LATER] = {
+	[AUTH_EXPIRED] = "expired", [AUTH_INVALID_TOKEN] = "token",
+	[AUTH_INVALID_SIGNATURE] = "signature", [AUTH_FAILED] = "error",
+};
+
 const double serve_latency_bounds[SERVE_LATENCIES] = {
 	0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5, INFINITY
 };
