@@ -16,8 +16,9 @@ LIBS = -Wl,--as-needed -lsqlite3 -ljansson -lcurl -lwebsockets -lev -lzmq -lssl 
 
 PROGRAMS = monitor-ingest monitor-query monitor-purge monitor-wsd monitor-zmq
 MANUALS = $(wildcard man/*.[1-8])
-SHELLS = bash zsh fish
-COMPLETIONS = $(foreach s,$(SHELLS),$(PROGRAMS:%=$(BUILD)/completions/%.$(s)))
+# Named as each shell wants it, % being the program.
+COMPLETION = bash/% zsh/_% fish/%.fish
+COMPLETIONS = $(foreach c,$(COMPLETION),$(PROGRAMS:%=$(BUILD)/completions/$(c)))
 LIB = $(BUILD)/libmonitor.a
 LIB_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/*.c lib/*/*.c))
 # What commands share; each takes from it what it needs.
@@ -76,11 +77,11 @@ $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 $(COMPLETIONS): $(wildcard scripts/completions/*)
 define completion
-$$(BUILD)/completions/%.$(1): $$(BUILD)/%
+$$(BUILD)/completions/$(1): $$(BUILD)/%
 	@mkdir -p $$(@D)
-	scripts/completions/make.sh $(1) $$< >$$@
+	scripts/completions/make.sh $$(notdir $$(@D)) $$< >$$@
 endef
-$(foreach s,$(SHELLS),$(eval $(call completion,$(s))))
+$(foreach c,$(COMPLETION),$(eval $(call completion,$(c))))
 
 link = @mkdir -p $(@D) && echo "$(CC) -o $@" && $(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LIBS)
 
@@ -157,24 +158,24 @@ $(BUILD)/libfuzzer/%.o: tests/fuzz/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
-# Where the shells look; zsh, as Debian has it, in a place of its own for what packages bring.
-share = $(DESTDIR)$(PREFIX)/share
-man_file = $(share)/man/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
-bash_file = $(share)/bash-completion/completions/$(1)
-zsh_file = $(share)/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)/_$(1)
-fish_file = $(share)/fish/vendor_completions.d/$(1).fish
-completion_file = $(call $(subst .,,$(suffix $(1)))_file,$(basename $(notdir $(1))))
-installed = $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(foreach m,$(MANUALS),$(call man_file,$(m))) \
-	$(foreach c,$(COMPLETIONS),$(call completion_file,$(c)))
+# What is installed beside the programs, each file with its place under PREFIX. (Debian's zsh has
+# one for what packages bring, and one for /usr/local.)
+ZSH = share/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
+PLACES = $(foreach m,$(MANUALS),$(m):share/man/man$(subst .,,$(suffix $(m)))) \
+	$(patsubst %,%:share/bash-completion/completions,$(filter $(BUILD)/completions/bash/%,$(COMPLETIONS))) \
+	$(patsubst %,%:$(ZSH),$(filter $(BUILD)/completions/zsh/%,$(COMPLETIONS))) \
+	$(patsubst %,%:share/fish/vendor_completions.d,$(filter $(BUILD)/completions/fish/%,$(COMPLETIONS))) \
+	$(patsubst %,%:share/doc/monitor/examples,$(wildcard deploy/prometheus/*))
+source = $(firstword $(subst :, ,$(1)))
+place = $(DESTDIR)$(PREFIX)/$(lastword $(subst :, ,$(1)))/$(notdir $(source))
 
 install: all                                 ## install into DESTDIR and PREFIX (/usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install $(PROGRAMS:%=$(BUILD)/%) $(DESTDIR)$(PREFIX)/bin
-	$(foreach m,$(MANUALS),install -D -m 644 $(m) $(call man_file,$(m)) &&) true
-	$(foreach c,$(COMPLETIONS),install -D -m 644 $(c) $(call completion_file,$(c)) &&) true
+	$(foreach p,$(PLACES),install -D -m 644 $(call source,$(p)) $(call place,$(p)) &&) true
 
 uninstall:                                   ## remove what install put there
-	rm -f $(installed)
+	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(foreach p,$(PLACES),$(call place,$(p)))
 
 clean:                                       ## remove what was built
 	rm -rf $(BUILD)

@@ -34,7 +34,7 @@ run_make() {
 @test "nothing else is installed" {
 	run_make install
 	run find root -type f ! -path 'root/usr/bin/monitor-*' ! -path 'root/usr/share/man/man[1-8]/monitor-*' \
-		! -path 'root/usr/share/*/*completions*/*monitor-*'
+		! -path 'root/usr/share/*/*completions*/*monitor-*' ! -path 'root/usr/share/doc/monitor/examples/*'
 	[ -z "$output" ]
 }
 
