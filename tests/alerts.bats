@@ -39,6 +39,23 @@ told() {
 	exported | sed 's/^monitor_zmq_\(frontend\|backend\)_/monitor_zmq_/' | sort -u
 }
 
+# log_lines FILE...: what these say in a log: of each message the longest piece that is fixed.
+log_lines() {
+	python3 - "$@" <<-'END'
+		import re, sys
+		for path in sys.argv[1:]:
+		    for name, call in re.findall(r'\b(log_say|log_limited|serve_say|say)\((.*?)\);', open(path).read(), re.S):
+		        if name == 'log_limited':   # what it is limited by comes first
+		            call = call.split(',', 1)[1]
+		        call = re.sub(r'%"\s*PRI\w+\s*("|(?=,))', lambda m: '%d' + ('' if m[1] else '"'), call)
+		        texts = re.findall(r'"((?:[^"\\]|\\.)*)"', re.sub(r'"\s*"', '', call))
+		        pieces = re.split(r'%[-.*0-9lz]*[a-z]', texts[0]) if texts else []
+		        longest = max((p.strip(' :;,') for p in pieces), key=len, default='')
+		        if len(longest) > 3:
+		            print(longest)
+	END
+}
+
 @test "promtool finds nothing wrong with the rules, nor with the example that reads them" {
 	promtool check rules "$RULES"
 	promtool check config "$PROJECT/deploy/prometheus/prometheus.yml"
@@ -77,4 +94,13 @@ told() {
 		sed -n '/^\.Sh EXIT STATUS/,/^\.Sh EXAMPLES/s/^\.It \([0-9]*\)$/\1/p' "$PROJECT/man/$program".[18] >wanted
 		sed -n "/^\.Sh EXIT STATUS/,/^\.Sh/s/^\.It Li $program \([0-9]*\)\$/\1/p" "$MANUAL" | diff wanted -
 	done
+}
+
+@test "every line of the daemons' logs is in monitor-operations(7)" {
+	cd "$PROJECT"
+	log_lines cmd/monitor-{wsd,zmq}/*.c lib/*.c lib/serve/*.c | sort -u >"$BATS_TEST_TMPDIR/lines"
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/lines")" -gt 30 ]
+	while read -r line; do
+		grep -qF -- "$line" "$MANUAL" || { echo "not there: $line" >&2; return 1; }
+	done <"$BATS_TEST_TMPDIR/lines"
 }
