@@ -10,6 +10,7 @@ setup_file() {
 
 prepare() {
 	export HOME=$PWD FUNCTIONS=$BATS_FILE_TMPDIR/usr/share/zsh/vendor-completions
+	export DUMP=$BATS_FILE_TMPDIR/zcompdump
 	export XDG_DATA_DIRS=$BATS_FILE_TMPDIR/usr/share
 	unset XDG_CONFIG_HOME XDG_DATA_HOME XDG_CACHE_HOME BASH_COMPLETION_USER_DIR ZDOTDIR
 }
