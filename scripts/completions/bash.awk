@@ -1,7 +1,7 @@
 # From the lines of table.awk: completion for bash, with the functions of bash-completion.
 BEGIN { FS = "\t" }
 
-$1 == "program" { program = $2; function_ = "_" $2; gsub(/-/, "_", function_) }
+$1 == "program" { program = $2; prefix = "_" $2; gsub(/-/, "_", prefix) }
 $1 == "operand" { verbs[++n] = $2; operand[$2] = action($3) }
 $1 == "sink" { sink[$2] = 1 }
 $1 == "verb" { names = names (names != "" ? " " : "") $2 }
@@ -32,21 +32,27 @@ function add_value(verb, name, takes, what, i) {
 }
 
 # A value that may be left out stands behind "=", never in a word of its own.
-function print_cases(verb, i, what, indent) {
+function print_cases(verb, i, what, tab) {
 	print "\tcase $prev in"
 	for (i = 1; i <= cases[verb]; i++) {
 		what = doing[verb, i]
-		indent = sub(/^may /, "", what) ? "\t\t\t" : "\t\t"
+		tab = sub(/^may /, "", what) ? "\t" : ""
 		sub(/^must /, "", what)
-		print "\t" labels[verb, i] ")" (indent == "\t\t\t" ? "\n\t\tif $split; then" : "")
-		print indent what (what != "return" ? "\n" indent "return" : "") (indent == "\t\t\t" ? "\n\t\tfi" : "")
+		print "\t" labels[verb, i] ")"
+		if (tab != "")
+			print "\t\tif $split; then"
+		print tab "\t\t" what
+		if (what != "return")
+			print tab "\t\treturn"
+		if (tab != "")
+			print "\t\tfi"
 		print "\t\t;;"
 	}
 	print "\tesac"
 }
 
 function print_verb(verb) {
-	print "\n" function_ "_" (verb != "-" ? verb : "") "()\n{"
+	print "\n" prefix "_" (verb != "-" ? verb : "") "()\n{"
 	if (verb in sink)
 		print "\t_monitor_sink && return"
 	if (verb in cases)
@@ -66,15 +72,15 @@ END {
 		operand["-"] = action("words", names)
 	for (i = 1; i <= n; i++)
 		print_verb(verbs[i])
-	print "\n" function_ "()\n{"
+	print "\n" prefix "()\n{"
 	print "\tlocal cur prev words cword split\n"
 	print "\t_init_completion -s -n : || return"
 	if (names != "") {
 		print "\tif ((cword > 1)) && [[ ' " names " ' == *\" ${words[1]} \"* ]]; then"
-		print "\t\t" function_ "_\"${words[1]}\""
-		print "\telse\n\t\t" function_ "_\n\tfi"
+		print "\t\t" prefix "_\"${words[1]}\""
+		print "\telse\n\t\t" prefix "_\n\tfi"
 	} else
-		print "\t" function_ "_"
+		print "\t" prefix "_"
 	print "}"
-	print "complete -F " function_ " " program
+	print "complete -F " prefix " " program
 }
