@@ -169,6 +169,11 @@ PLACES = $(foreach m,$(MANUALS),$(m):share/man/man$(subst .,,$(suffix $(m)))) \
 source = $(firstword $(subst :, ,$(1)))
 place = $(DESTDIR)$(PREFIX)/$(lastword $(subst :, ,$(1)))/$(notdir $(source))
 
+image:                                       ## build the container image, monitor:VERSION (buildah)
+	scripts/deps.sh build image
+	$(MAKE) $(JOBS) all
+	BUILD=$(BUILD) deploy/image/build
+
 install: all                                 ## install into DESTDIR and PREFIX (/usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install $(PROGRAMS:%=$(BUILD)/%) $(DESTDIR)$(PREFIX)/bin
@@ -183,7 +188,7 @@ clean:                                       ## remove what was built
 help:                                        ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 - /p' Makefile
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all units testers benches deps demo check torture bench bench-connections fuzz fuzzers install uninstall clean help
+-include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)
+.PHONY: all units testers benches deps demo check torture bench bench-connections fuzz fuzzers image install uninstall clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

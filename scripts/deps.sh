@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install, through apt, what the named purposes need and this machine lacks:
 #
-#   scripts/deps.sh [-n] PURPOSE...     build, check, bench, fuzz
+#   scripts/deps.sh [-n] PURPOSE...     build, check, bench, fuzz, image
 #
 # Nothing is touched, and nobody's password asked for, when nothing is missing.
 # With -n only say what is missing (status 1 if anything is).
@@ -13,8 +13,9 @@ packages() {
 	check) echo bash-completion bats curl fish iproute2 jq mandoc openssl procps prometheus python3 python3-zmq sqlite3 tzdata zsh ;;
 	bench) echo jq openssl python3 ripgrep sqlite-utils sqlite3 systemd-journal-remote ;;
 	fuzz) echo clang libclang-rt-dev ;;
+	image) echo buildah ;;
 	*)
-		echo "deps.sh: $1: no such purpose (build, check, bench, fuzz)" >&2
+		echo "deps.sh: $1: no such purpose (build, check, bench, fuzz, image)" >&2
 		exit 2
 		;;
 	esac
