@@ -174,6 +174,11 @@ image:                                       ## build the container image, monit
 	$(MAKE) $(JOBS) all
 	BUILD=$(BUILD) deploy/image/build
 
+check-image:                                 ## build the container image, and run it (podman, as root)
+	scripts/deps.sh build check image
+	$(MAKE) $(JOBS) all
+	BUILD=$(BUILD) tests/run tests/image/image.bats
+
 install: all                                 ## install into DESTDIR and PREFIX (/usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install $(PROGRAMS:%=$(BUILD)/%) $(DESTDIR)$(PREFIX)/bin
@@ -189,6 +194,6 @@ help:                                        ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 - /p' Makefile
 
 -include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)
-.PHONY: all units testers benches deps demo check torture bench bench-connections fuzz fuzzers image install uninstall clean help
+.PHONY: all units testers benches deps demo check torture bench bench-connections fuzz fuzzers image check-image install uninstall clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

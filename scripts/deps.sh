@@ -19,7 +19,7 @@ packages() {
 	check) echo bash-completion bats curl fish iproute2 jq mandoc openssl procps prometheus python3 python3-kubernetes python3-zmq sqlite3 tzdata zsh $(unless_there kubectl kubernetes-client) ;;
 	bench) echo jq openssl python3 ripgrep sqlite-utils sqlite3 systemd-journal-remote ;;
 	fuzz) echo clang libclang-rt-dev ;;
-	image) echo buildah ;;
+	image) echo buildah podman runc ;;
 	*)
 		echo "deps.sh: $1: no such purpose (build, check, bench, fuzz, image)" >&2
 		exit 2

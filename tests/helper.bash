@@ -2,7 +2,7 @@
 # each test works in a directory of its own.
 
 bats_require_minimum_version 1.5.0
-PROJECT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+PROJECT=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
 BUILD=${BUILD:-$PROJECT/build}
 case $BUILD in /*) ;; *) BUILD=$PROJECT/$BUILD ;; esac
 PATH=$BUILD:$BUILD/tests:$PATH
