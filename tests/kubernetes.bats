@@ -60,12 +60,23 @@ prepare() {
 	everywhere 'workloads | select(.pod.spec | .hostNetwork or .hostPID or .hostIPC or any(.volumes[]?; .hostPath)).name'
 }
 
-@test "the daemon is another user than who stores, and its role of the database another one" {
-	run -0 ask base.json '[containers | select(.at | IN("monitor-wsd/wsd", "monitor-wsd/ingest"))
-		| [.pod.spec.securityContext.runAsUser, .securityContext.runAsUser, .env[0].valueFrom.secretKeyRef.name]] | .[] | @tsv'
-	diff - <(echo "$output") <<-'END'
-		10001		monitor-db-writer
-		10001	10002	monitor-db-reader
+@test "the daemon is another user than who stores, and each has the role of the database that it needs" {
+	run -0 ask base.json 'containers | select(.at == "monitor-wsd/wsd" or .at == "monitor-wsd/ingest")
+		| "\(.at) \(.securityContext.runAsUser // .pod.spec.securityContext.runAsUser)"'
+	diff <(sort <<<"$output") - <<-'END'
+		monitor-wsd/ingest 10001
+		monitor-wsd/wsd 10002
+	END
+	run -0 ask base.json 'containers | .at as $at | .env // [] | .[] | "\($at) \(.name) \(.valueFrom.secretKeyRef | "\(.name).\(.key)")"'
+	diff <(sort <<<"$output") - <<-'END'
+		monitor-purge/purge PGPASSWORD monitor-db-purger.password
+		monitor-purge/purge PGUSER monitor-db-purger.username
+		monitor-schema/schema PGPASSWORD monitor-db-owner.password
+		monitor-schema/schema PGUSER monitor-db-owner.username
+		monitor-wsd/ingest PGPASSWORD monitor-db-writer.password
+		monitor-wsd/ingest PGUSER monitor-db-writer.username
+		monitor-wsd/wsd PGPASSWORD monitor-db-reader.password
+		monitor-wsd/wsd PGUSER monitor-db-reader.username
 	END
 }
 
