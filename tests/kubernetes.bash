@@ -52,23 +52,23 @@ everywhere() {
 # argv FILE WORKLOAD/CONTAINER POD [FILTER]: its arguments, or what the filter finds, ended by NUL; the cluster's paths and
 # addresses are replaced by ours: POD is a directory for its volumes, a port is any that is free.
 argv() {
-	ask "$1" ". as \$all | containers | select(.at == \$at) | ${4-argv(\$all)}"' | map(
+	ask "$1" "(. + \$secrets[0]) as \$all | containers | select(.at == \$at) | ${4-argv(\$all)}"' | map(
 			gsub("/run/monitor|/var/lib/monitor"; $pod) | gsub("/etc/monitor/(?<s>[a-z]+)"; "\($dir)/secrets/monitor-\(.s)")
 			| sub("https://auth.example.org"; $auth)
 			| sub("tcp://([*]|monitor-broker):9101"; $front) | sub("tcp://([*]|monitor-broker):9102"; $back)
 			| sub("^(?<o>--(listen|metrics)=)([*]|127[.]0[.]0[.]1):[0-9]+$"; "\(.o)127.0.0.1:0")
-			| . + "\u0000") | add // empty' -j --arg at "$2" --arg dir "$PWD" --arg pod "$PWD/$3" \
+			| . + "\u0000") | add // empty' -j --slurpfile secrets secrets.json --arg at "$2" --arg dir "$PWD" --arg pod "$PWD/$3" \
 		--arg auth "${url-}" --arg front "${front-tcp://127.0.0.1:0}" --arg back "${back-tcp://127.0.0.1:0}"
 }
 
-# container FILE WORKLOAD/CONTAINER POD [ARGUMENT]...: run it beside; its messages are in POD-CONTAINER.err, its pid is
-# in pids[POD-CONTAINER], too.
+# container FILE WORKLOAD/CONTAINER POD [ARGUMENT]...: run it beside, with the variables of the array `outside`, too.
+# Its messages are in POD-CONTAINER.err, its pid is in pids[POD-CONTAINER].
 container() {
 	local name=$3-${2##*/} vector environment
 	mapfile -d '' -t vector < <(argv "$1" "$2" "$3")
 	mkdir -p "$3"
 	mapfile -d '' -t environment < <(argv "$1" "$2" "$3" 'variables($all) | to_entries | map("\(.key)=\(.value)")')
-	beside "$name" env -C "$PWD/$3" "${environment[@]}" MONITOR_STORE="$PWD/m.db" "${vector[@]}" "${@:4}"
+	beside "$name" env -C "$PWD/$3" "${environment[@]}" "${outside[@]}" "${vector[@]}" "${@:4}"
 	pids[$name]=$pid
 }
 

@@ -14,6 +14,7 @@ setup_file() {
 
 prepare() {
 	declare -gA pids=()
+	outside=(MONITOR_STORE="$PWD/m.db")
 	cp -a "$BATS_FILE_TMPDIR"/{*.json,secrets} .
 }
 

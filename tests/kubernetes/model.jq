@@ -24,10 +24,11 @@ def selects($labels):
 # The ports of a pod: {name, number}.
 def pod_ports: [.spec | (.initContainers // [])[], .containers[] | .ports // [] | .[] | {name, number: .containerPort}];
 
-# What its variables stand for: a container's, with all of the list in $all. Of a secret's only that it is one.
+# What its variables stand for: a container's, with all of the list in $all. Secrets that are not in it are "secret".
 def variables($all):
 	([.envFrom // [] | .[].configMapRef.name as $name | $all | kind("ConfigMap") | select(.metadata.name == $name).data] | add // {})
-	+ ([.env // [] | .[] | {(.name): (.value // "secret")}] | add // {});
+	+ ([.env // [] | .[] | {(.name): (.value // (.valueFrom.secretKeyRef as $ref
+		| [$all | kind("Secret") | select(.metadata.name == $ref.name).data[$ref.key] | @base64d][0] // "secret"))}] | add // {});
 
 # A container's argument vector, as the kubelet makes it.
 def argv($all):
