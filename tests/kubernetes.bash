@@ -1,5 +1,5 @@
 # For the tests of the manifests under deploy/kubernetes: what they say, and their pods as processes of
-# this machine. Loaded behind helper.bash, wsd.bash and zmq.bash.
+# this machine. Loaded behind helper.bash, tokens.bash, wsd.bash and zmq.bash.
 
 KUBERNETES=$PROJECT/deploy/kubernetes
 
@@ -85,7 +85,7 @@ pod() {
 		until_true "${startup[@]}"
 	done < <(ask "$1" 'containers | select(.workload == "monitor-wsd") | "\(.at) \(.stays)"')
 	the_port "$2-wsd.err"
-	until_true curl -sf "http://127.0.0.1:$port/readyz"
+	until_true curl -s --fail-with-body "http://127.0.0.1:$port/readyz"
 }
 
 # end_pod FILE POD: end it as the kubelet does, sidecars last, in the other order; each has to end well.
@@ -96,4 +96,41 @@ end_pod() {
 		kill -TERM "${pids[$2-${at##*/}]}"
 		wait "${pids[$2-${at##*/}]}"
 	done
+}
+
+# ---- a fleet of them ----
+
+WATCHDOG=0000000000000004
+
+# fleet POD...: who signs tokens, the broker, and pods of the base; where each listens is in ports[POD].
+fleet() {
+	keypair a
+	give_key a
+	serve
+	container base.json monitor-broker/proxy broker
+	until_true endpoint_is_there broker-proxy.err 2
+	front=$(endpoint broker-proxy.err 1) back=$(endpoint broker-proxy.err 2)
+	chmod u+w secrets/monitor-tokens/tokens
+	owner=$(monitor-wsd --new-token $WATCHDOG --role user --tokens secrets/monitor-tokens/tokens)
+	declare -gA ports=()
+	for pod; do
+		pod base.json "$pod"
+		ports[$pod]=$port
+	done
+}
+
+# listen_at POD: the owner is connected there; what they are told is in POD.heard.
+listen_at() {
+	port=${ports[$1]} begin as "$owner" -w -T 100 </dev/null >"$1.heard"
+}
+
+# say POD TEXT: the watchdog does, with a token that was signed for it.
+say() {
+	port=${ports[$1]} as "$(token a $WATCHDOG 17 "$(date +%s)" null 0)" <<<"$(notifications "$2")"
+}
+
+# heard FROM TO TEXT: is it, at TO? If not it is said again at FROM: a subscriber may not be there yet.
+heard() {
+	say "$1" "$3" >/dev/null
+	grep -qF "\"$3\"" "$2.heard"
 }

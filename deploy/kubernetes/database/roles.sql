@@ -1,5 +1,5 @@
 -- Once, by a superuser, connected to the database that is to have the records: who may do what
--- (monitor-ingest --print-schema says what monitor_writer and the others are), and with which
+-- (monitor-ingest --print-schema=roles tells of monitor_writer and the others), and with which
 -- password they come in. The owner only makes the tables.
 \getenv owner OWNER
 \getenv owner_password OWNER_PASSWORD
