@@ -1,6 +1,7 @@
 # Two commands matter: `make demo` and `make check`. `make help` tells the rest.
 VERSION = 0.1.0
 PREFIX = /usr/local
+SYSCONFDIR = /etc
 BUILD = build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
 comma = ,
 
@@ -158,17 +159,6 @@ $(BUILD)/libfuzzer/%.o: tests/fuzz/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
-# What is installed beside the programs, each file with its place under PREFIX. (Debian's zsh has
-# one for what packages bring, and one for /usr/local.)
-ZSH = share/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
-PLACES = $(foreach m,$(MANUALS),$(m):share/man/man$(subst .,,$(suffix $(m)))) \
-	$(patsubst %,%:share/bash-completion/completions,$(filter $(BUILD)/completions/bash/%,$(COMPLETIONS))) \
-	$(patsubst %,%:$(ZSH),$(filter $(BUILD)/completions/zsh/%,$(COMPLETIONS))) \
-	$(patsubst %,%:share/fish/vendor_completions.d,$(filter $(BUILD)/completions/fish/%,$(COMPLETIONS))) \
-	$(patsubst %,%:share/doc/monitor/examples,$(wildcard deploy/prometheus/*))
-source = $(firstword $(subst :, ,$(1)))
-place = $(DESTDIR)$(PREFIX)/$(lastword $(subst :, ,$(1)))/$(notdir $(source))
-
 image:                                       ## build the container image, monitor:VERSION (buildah)
 	scripts/deps.sh build image
 	$(MAKE) $(JOBS) all
@@ -179,13 +169,32 @@ check-image:                                 ## build the container image, and r
 	$(MAKE) $(JOBS) all
 	BUILD=$(BUILD) tests/run tests/image/image.bats
 
-install: all                                 ## install into DESTDIR and PREFIX (/usr/local)
+# What is installed beside the programs, each file with its place under PREFIX. (Debian's zsh has
+# one for what packages bring, and one for /usr/local.)
+ZSH = share/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
+PLACES = $(foreach m,$(MANUALS),$(m):share/man/man$(subst .,,$(suffix $(m)))) \
+	$(patsubst %,%:lib/systemd/system,$(wildcard deploy/systemd/*)) \
+	$(patsubst %,%:lib/sysusers.d,$(wildcard deploy/sysusers.d/*)) \
+	$(patsubst %,%:lib/tmpfiles.d,$(wildcard deploy/tmpfiles.d/*)) \
+	$(patsubst %,%:share/bash-completion/completions,$(filter $(BUILD)/completions/bash/%,$(COMPLETIONS))) \
+	$(patsubst %,%:$(ZSH),$(filter $(BUILD)/completions/zsh/%,$(COMPLETIONS))) \
+	$(patsubst %,%:share/fish/vendor_completions.d,$(filter $(BUILD)/completions/fish/%,$(COMPLETIONS))) \
+	$(patsubst %,%:share/doc/monitor/examples,$(wildcard deploy/examples/* deploy/prometheus/*))
+source = $(firstword $(subst :, ,$(1)))
+place = $(DESTDIR)$(PREFIX)/$(lastword $(subst :, ,$(1)))/$(notdir $(source))
+CONF = $(DESTDIR)$(SYSCONFDIR)/monitor/monitor.conf
+
+install: all                                 ## install into DESTDIR, PREFIX (/usr/local), SYSCONFDIR (/etc)
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install $(PROGRAMS:%=$(BUILD)/%) $(DESTDIR)$(PREFIX)/bin
 	$(foreach p,$(PLACES),install -D -m 644 $(call source,$(p)) $(call place,$(p)) &&) true
+	sed -i 's,/usr/bin/monitor,$(PREFIX)/bin/monitor,; s,/etc/monitor,$(SYSCONFDIR)/monitor,' \
+		$(foreach p,$(filter deploy/systemd/% deploy/tmpfiles.d/%,$(PLACES)),$(call place,$(p)))
+	test -e $(CONF) || install -D -m 644 deploy/monitor.conf $(CONF)
 
-uninstall:                                   ## remove what install put there
+uninstall:                                   ## remove what install put there, but settings that were changed
 	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(foreach p,$(PLACES),$(call place,$(p)))
+	! cmp -s deploy/monitor.conf $(CONF) || rm $(CONF)
 
 clean:                                       ## remove what was built
 	rm -rf $(BUILD)

@@ -34,8 +34,31 @@ run_make() {
 @test "nothing else is installed" {
 	run_make install
 	run find root -type f ! -path 'root/usr/bin/monitor-*' ! -path 'root/usr/share/man/man[1-8]/monitor-*' \
-		! -path 'root/usr/share/*/*completions*/*monitor-*' ! -path 'root/usr/share/doc/monitor/examples/*'
+		! -path 'root/usr/share/*/*completions*/*monitor-*' \
+		! -path 'root/usr/lib/systemd/system/monitor-*' ! -path 'root/usr/lib/*.d/monitor*.conf' \
+		! -path 'root/usr/share/doc/monitor/examples/*' ! -path root/etc/monitor/monitor.conf
 	[ -z "$output" ]
+}
+
+@test "units and settings are installed, and name each other and the programs as they are installed" {
+	run_make install PREFIX=/opt/monitor SYSCONFDIR=/opt/etc
+	for unit in "$PROJECT"/deploy/systemd/*; do
+		[ -e "root/opt/monitor/lib/systemd/system/${unit##*/}" ]
+	done
+	cmp "$PROJECT/deploy/monitor.conf" root/opt/etc/monitor/monitor.conf
+	grep -x 'ExecStart=/opt/monitor/bin/monitor-wsd .*' root/opt/monitor/lib/systemd/system/monitor-wsd.service
+	grep -x 'EnvironmentFile=/opt/etc/monitor/monitor.conf' root/opt/monitor/lib/systemd/system/monitor-wsd.service
+	grep /opt/etc/monitor/tokens root/opt/monitor/lib/tmpfiles.d/monitor-wsd.conf
+	run grep -r -e /usr/bin/monitor -e ' /etc/monitor' -e '=/etc/monitor' root/opt/monitor/lib
+	[ -z "$output" ]
+}
+
+@test "settings that were changed survive make install and make uninstall" {
+	run_make install
+	echo 'LOGS_TIMEWINDOW=7d' >root/etc/monitor/monitor.conf
+	run_make install
+	run_make uninstall
+	[ "$(cat root/etc/monitor/monitor.conf)" = 'LOGS_TIMEWINDOW=7d' ]
 }
 
 @test "installed manuals are readable by all whatever the umask" {
