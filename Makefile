@@ -196,13 +196,26 @@ uninstall:                                   ## remove what install put there, b
 	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(foreach p,$(PLACES),$(call place,$(p)))
 	! cmp -s deploy/monitor.conf $(CONF) || rm $(CONF)
 
+dist:                                        ## what is committed, as a tarball
+	VERSION=$(VERSION) BUILD=$(BUILD) scripts/dist.sh
+
+deb: dist                                    ## Debian packages, from that tarball
+	scripts/deps.sh build deb
+	rm -rf $(BUILD)/deb
+	scripts/deb.sh $(BUILD)/monitor-$(VERSION).tar.gz $(BUILD)/deb
+
+check-install:                               ## install them on a bare Debian, and do what an operator does
+	scripts/deps.sh build deb check-install
+	VERSION=$(VERSION) BUILD=$(BUILD) tests/check-install.sh
+
 clean:                                       ## remove what was built
 	rm -rf $(BUILD)
 
 help:                                        ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 - /p' Makefile
 
--include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)
-.PHONY: all units testers benches deps demo check torture bench bench-connections fuzz fuzzers image check-image install uninstall clean help
+-include $(shell find $(BUILD) -path '*/check-install' -prune -o -type f -name '*.d' -print 2>/dev/null)
+.PHONY: all units testers benches deps demo check check-install check-image dist deb image torture bench bench-connections fuzz fuzzers \
+	install uninstall clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

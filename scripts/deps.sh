@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install, through apt, what the named purposes need and this machine lacks:
 #
-#   scripts/deps.sh [-n] PURPOSE...     build, check, bench, fuzz, image
+#   scripts/deps.sh [-n] PURPOSE...     build, check, bench, fuzz, deb, check-install, image
 #
 # Nothing is touched, and nobody's password asked for, when nothing is missing.
 # With -n only say what is missing (status 1 if anything is).
@@ -19,9 +19,11 @@ packages() {
 	check) echo bash-completion bats curl fish iproute2 jq mandoc openssl procps prometheus python3 python3-kubernetes python3-zmq sqlite3 tzdata zsh $(unless_there kubectl kubernetes-client) ;;
 	bench) echo jq openssl python3 ripgrep sqlite-utils sqlite3 systemd-journal-remote ;;
 	fuzz) echo clang libclang-rt-dev ;;
+	deb) echo debhelper git lintian ;;
+	check-install) echo git mmdebstrap openssl procps systemd-container ;;
 	image) echo buildah podman runc ;;
 	*)
-		echo "deps.sh: $1: no such purpose (build, check, bench, fuzz, image)" >&2
+		echo "deps.sh: $1: no such purpose (build, check, bench, fuzz, deb, check-install, image)" >&2
 		exit 2
 		;;
 	esac

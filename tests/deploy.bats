@@ -86,3 +86,16 @@ complete() {
 		systemd-analyze --no-pager --offline=true --threshold=20 security "$unit"
 	done
 }
+
+@test "the Debian package has the version of the Makefile" {
+	version=$(sed -n 's/^VERSION = //p' "$PROJECT/Makefile")
+	head -n 1 "$PROJECT/debian/changelog" | grep "^monitor ($version) "
+}
+
+@test "README.md and README.Debian have the operator do the same" {
+	grep -E '^    (install|monitor-wsd|systemctl) ' "$PROJECT/debian/README.Debian" | sed 's/^    //' >commands
+	[ "$(wc -l <commands)" = 4 ]
+	while read -r command; do
+		grep -qxF "$command" "$PROJECT/README.md"
+	done <commands
+}
