@@ -142,14 +142,16 @@ bench:                                       ## measure beside other tools (BENC
 bench-connections:                           ## as many connections as the machine allows (CONNECTIONS=100k)
 	$(MAKE) BENCH=connections bench
 
-# The library again, with clang's coverage, then each target for a while.
+# The library again, with clang's coverage, then each target for a while. Some work in a
+# directory of their own, so what they find needs a whole path.
 FUZZ_SECONDS = 300
+FOUND = $(abspath $(BUILD)/fuzz)
 fuzz:                                        ## run the fuzz targets (FUZZ_SECONDS=300 each)
 	scripts/deps.sh build fuzz
 	$(MAKE) $(JOBS) BUILD=$(BUILD)/fuzz CC=clang SANITIZE=fuzzer-no-link,address,undefined fuzzers
 	for f in $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)); do \
-		mkdir -p $(BUILD)/fuzz/corpus-$$f && $(BUILD)/fuzz/fuzzer-$$f -max_total_time=$(FUZZ_SECONDS) \
-			-artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/corpus-$$f || exit; \
+		mkdir -p $(FOUND)/corpus-$$f && $(BUILD)/fuzz/fuzzer-$$f -max_total_time=$(FUZZ_SECONDS) \
+			-artifact_prefix=$(FOUND)/ $(FOUND)/corpus-$$f || exit; \
 	done
 fuzzers: $(FUZZER)
 $(FUZZER): SANITIZERS += -fsanitize=fuzzer
