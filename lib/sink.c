@@ -284,25 +284,28 @@ take_whole(struct sink *s, struct error *e)
 	return 0;
 }
 
-static int
+/* How much was read; less than there was room for: that was all, for now. */
+static ssize_t
 take_answers(struct sink *s, struct error *e)
 {
-	ssize_t n = 1;
-	size_t room;
+	size_t room, all = 0;
+	ssize_t n;
 	char *data;
 
-	for (int i = 0; i < PIECES && n > 0; i++) {
+	for (int i = 0; i < PIECES; i++) {
 		data = sink_answers_room(s->answers, &room);
-		n = sink_link_read(s->link, data, room);
-		if (n > 0) {
-			sink_answers_add(s->answers, (size_t)n);
-			if (take_whole(s, e) == -1)
-				return -1;
-		}
+		if ((n = sink_link_read(s->link, data, room)) == -1)
+			s->over = true;
+		if (n <= 0)
+			break;
+		all += (size_t)n;
+		sink_answers_add(s->answers, (size_t)n);
+		if (take_whole(s, e) == -1)
+			return -1;
+		if ((size_t)n < room)
+			break;
 	}
-	if (n == -1)
-		s->over = true;
-	return 0;
+	return (ssize_t)all;
 }
 
 /* ---- start, end, and start again ---- */
@@ -406,11 +409,28 @@ work_plain(struct sink *s, unsigned events, struct error *e)
 	return s->error == 0 ? 0 : error_errno(e, s->error, "%s", sink_link_name(s->link));
 }
 
+/* Mostly there are answers, and nothing else: so these are read without asking first. What
+ * else there is will be told again, but for their end. */
+static int
+work_answers(struct sink *s, struct error *e)
+{
+	ssize_t n = 0;
+
+	if (!is_plain(s) && sink_up(s) && !sink_link_blocked(s->link) &&
+	    (n = take_answers(s, e)) > 0)
+		sink_flush(s);
+	return n == -1 ? -1 : n > 0 && !s->over;
+}
+
 int
 sink_work(struct sink *s, struct error *e)
 {
-	unsigned events = sink_link_events(s->link);
+	int answered = work_answers(s, e);
+	unsigned events;
 
+	if (answered != 0)
+		return answered == -1 ? -1 : 0;
+	events = sink_link_events(s->link);
 	if (is_plain(s))
 		return work_plain(s, events, e);
 	/* Whatever else has happened: what it has said before that counts. */

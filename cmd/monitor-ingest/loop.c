@@ -553,6 +553,9 @@ play_round(struct loop *l, struct error *e)
 	if (l->batch != NULL)
 		pipeline_give(l->pipeline, l->batch);
 	l->batch = NULL;
+	/* It may have been written at once. */
+	if (settle(l, e) == -1)
+		return -1;
 	refuse_say_rest(&l->intake->refuse, 0);
 	progress_show(l->result->added.stored + l->result->added.duplicates, l->intake->bytes);
 	if (!l->accepting && when_ticks() >= l->reopen && doors_set(l, true, e) == -1)

@@ -29,6 +29,7 @@ struct pipeline {
 	struct queue idle, ready, settled;
 	size_t busy;                /* batches given and not recycled */
 	bool writing;
+	bool woken;                 /* event_fd is readable */
 	bool ending;                /* the writer is to end when nothing is ready */
 	bool failed;
 	struct error error;         /* why */
@@ -95,8 +96,9 @@ write_batch(struct pipeline *p, struct batch *b, struct error *e)
 static void
 wake_reader(struct pipeline *p)
 {
-	while (write(p->event_fd, &(uint64_t){ 1 }, sizeof(uint64_t)) == -1 && errno == EINTR)
-		;   /* EAGAIN: it has plenty to wake up for already */
+	if (!p->woken)
+		eventfd_write(p->event_fd, 1);
+	p->woken = true;
 }
 
 /* With the lock held, which is let go meanwhile: by whoever's turn it is. */
@@ -116,7 +118,6 @@ write_and_settle(struct pipeline *p, struct batch *b)
 		p->failed = true;
 		p->error = e;
 	}
-	wake_reader(p);
 }
 
 static void *
@@ -134,6 +135,7 @@ writer(void *arg)
 			continue;
 		}
 		write_and_settle(p, b);
+		wake_reader(p);
 	}
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
@@ -260,13 +262,13 @@ pipeline_fd(const struct pipeline *p)
 int
 pipeline_settled(struct pipeline *p, struct batch **b, struct error *e)
 {
-	uint64_t wakes;
+	eventfd_t wakes;
 	int r;
 
-	/* First the descriptor, then the queue: what comes later wakes again. */
-	while (read(p->event_fd, &wakes, sizeof(wakes)) == -1 && errno == EINTR)
-		;
 	pthread_mutex_lock(&p->lock);
+	if (p->woken)
+		eventfd_read(p->event_fd, &wakes);
+	p->woken = false;
 	*b = queue_pop(&p->settled);
 	r = *b != NULL ? 1 : 0;
 	if (r == 0 && p->failed) {

@@ -38,7 +38,8 @@ void pipeline_free(struct pipeline **p);
 struct batch *pipeline_take(struct pipeline *p);
 void pipeline_give(struct pipeline *p, struct batch *b);
 
-/* A descriptor that polls readable when a batch is settled, or writing failed. */
+/* A descriptor that polls readable when the writer has settled a batch, or failed: of what
+ * pipeline_give() wrote itself it says nothing, so pipeline_settled() is asked after that, too. */
 int pipeline_fd(const struct pipeline *p);
 
 /* 1: `*b` is the next settled batch, durable, to be recycled; 0: none yet.

@@ -215,11 +215,28 @@ in_the_end(void)
 	tap_ok(rig_end(&r, 60) == 5, "also when nobody is there");
 }
 
+/* Much is said, just as much as is read at a time, and then no more. */
+static void
+last_words(void)
+{
+	struct rig r;
+
+	unlink("once");
+	rig_begin_command(&r, "[ -e once ] && exec " ACK "; >once; head -c 65536 /dev/zero | tr '\\0' '\\n'; "
+	    "exec >&-; >closed; exec sleep 100");
+	rig_work(&r);
+	while (access("closed", F_OK) == -1)
+		poll(NULL, 0, 1);
+	tap_ok(rig_hear(&r, "killed by SIGKILL"), "the end behind its last words is seen");
+	rig_end(&r, 60);
+}
+
 int
 main(void)
 {
 	static void (*const tests[])(void) = { writes_and_hears, a_clean_slate, how_it_ends,
-		again_and_again, no_command, never_reads, in_the_end, NULL };
+		again_and_again, no_command, never_reads, last_words, in_the_end,
+		NULL };
 
 	return rig_main(tests);
 }
