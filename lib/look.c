@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 enum {
-	WORK = 32768,          /* rows looked at in a slice: some 10 ms */
 	BACK = 4096,           /* records walked back over in a slice */
 	BYTES_A_RECORD = 128,  /* before we know better */
 };
@@ -59,7 +58,7 @@ fill_query(struct look *l, const struct proto_read *r)
 	l->query.match = l->match;
 	l->query.order = l->subscription ? QUERY_BY_ARRIVAL : r->order;
 	l->query.reverse = !l->subscription && r->reverse;
-	l->query.work = WORK;
+	l->query.work = LOOK_WORK;
 }
 
 int

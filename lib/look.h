@@ -12,6 +12,10 @@
 #include "reads.h"
 #include "store.h"
 
+/* Rows that a slice looks at: some 10 ms, or but a moment. It is the query's `work`, and may be
+ * changed between slices. */
+enum { LOOK_WORK = 32768, LOOK_LITTLE = 256 };
+
 /* How far a look has come. */
 struct place {
 	bool planned;          /* the rest counts */

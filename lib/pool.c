@@ -23,6 +23,8 @@ struct pool {
 	void *(*worker_new)(void *arg);
 	void (*worker_free)(void *worker);
 	void *arg;
+	size_t under_way;               /* jobs submitted and not reaped; the caller's, as */
+	void *own_worker;               /* is this */
 	unsigned started;
 	pthread_t threads[];
 };
@@ -170,6 +172,8 @@ pool_free(struct pool **pp)
 		dispose(&p->urgent);
 		dispose(&p->other);
 	}
+	if (p->own_worker != NULL && p->worker_free != NULL)
+		p->worker_free(p->own_worker);
 	if (p->fd != -1)
 		close(p->fd);
 	pthread_cond_destroy(&p->work);
@@ -181,10 +185,26 @@ pool_free(struct pool **pp)
 void
 pool_submit(struct pool *p, struct pool_job *job)
 {
+	p->under_way++;
 	pthread_mutex_lock(&p->lock);
 	queue_add(job->urgent ? &p->urgent : &p->other, job);
 	pthread_cond_signal(&p->work);
 	pthread_mutex_unlock(&p->lock);
+}
+
+bool
+pool_run(struct pool *p, struct pool_job *job)
+{
+	if (p->under_way > 0)
+		return false;
+	p->under_way++;
+	if (p->own_worker == NULL && p->worker_new != NULL)
+		p->own_worker = p->worker_new(p->arg);
+	job->run(job, p->own_worker);
+	pthread_mutex_lock(&p->lock);
+	finish(p, job);
+	pthread_mutex_unlock(&p->lock);
+	return true;
 }
 
 int
@@ -206,6 +226,7 @@ pool_reap(struct pool *p)
 	pthread_mutex_unlock(&p->lock);
 	for (; job != NULL; job = next) {
 		next = job->next;
+		p->under_way--;
 		job->done(job);
 	}
 }

@@ -22,7 +22,8 @@ struct pool_job {
 };
 
 /* `worker_new`, if not NULL, is called on each thread when it starts, its result handed to each
- * `run` there, and to `worker_free` when the thread ends. */
+ * `run` there, and to `worker_free` when the thread ends. The caller's has one, too, once it runs a
+ * job itself. */
 struct pool *pool_new(unsigned threads, void *(*worker_new)(void *arg),
     void (*worker_free)(void *worker), void *arg, struct error *e);
 
@@ -32,6 +33,10 @@ void pool_free(struct pool **p);
 
 /* Never fails. The job is the pool's until `done` is called. */
 void pool_submit(struct pool *p, struct pool_job *job);
+
+/* The same, for a job that takes but a moment, less than to wake a thread and be woken: if there is
+ * no other under way it is run here and now; else it is not touched: false. */
+bool pool_run(struct pool *p, struct pool_job *job);
 
 int pool_fd(const struct pool *p);
 void pool_reap(struct pool *p);

@@ -7,8 +7,11 @@
 #include "look.h"
 #include "reads_watch.h"
 
+#define LITTLE ((size_t)16 << 10)   /* bytes of an answer that the caller's thread writes */
+
 struct reads {
 	char *url;
+	bool at_once;                /* the beginning of answers, on the caller's thread */
 	struct pool *pool;
 	struct reads_watch *watch;   /* NULL: nobody has asked for it */
 	pthread_mutex_t lock;        /* of `error` */
@@ -152,6 +155,12 @@ reads_pool(struct reads *r)
 	return r->pool;
 }
 
+void
+reads_at_once(struct reads *r)
+{
+	r->at_once = true;
+}
+
 static void
 destroy(struct read *r)
 {
@@ -164,7 +173,22 @@ static void
 submit(struct read *r)
 {
 	r->ran = false;
+	r->look.query.work = LOOK_WORK;
 	pool_submit(r->reads->pool, &r->job);
+}
+
+/* The beginning of an answer, found at once or not: to look for a text may take longer than the
+ * rows tell. */
+static bool
+look_at_once(struct read *r)
+{
+	if (!r->reads->at_once || r->look.subscription || r->look.place.planned ||
+	    r->look.match != NULL)
+		return false;
+	r->ran = false;
+	r->bytes = r->bytes < LITTLE ? r->bytes : LITTLE;
+	r->look.query.work = LOOK_LITTLE;
+	return pool_run(r->reads->pool, &r->job);
 }
 
 static void
@@ -242,7 +266,8 @@ read_slice(struct read *r, size_t bytes, void (*done_with)(void *arg, struct rea
 	r->done = done_with;
 	r->arg = arg;
 	r->under_way = true;
-	submit(r);
+	if (!look_at_once(r))
+		submit(r);
 }
 
 const char *

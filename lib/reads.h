@@ -32,6 +32,11 @@ struct reads *reads_new(const char *url, unsigned threads, struct error *e);
 void reads_free(struct reads **r);      /* no read may be under way: see pool_free() */
 struct pool *reads_pool(struct reads *r);
 
+/* From now on the caller's thread itself looks for the beginning of an answer, if nothing else is
+ * under way, and not far: a small answer does not wait for a thread to wake up. For a caller whom
+ * a slow disk may hold up. */
+void reads_at_once(struct reads *r);
+
 /* One answer, or subscription. */
 struct read;
 

@@ -272,8 +272,7 @@ play_round(struct server *s, struct error *e)
 	    (w[SOCKET].ready != 0 && take_requests(s, e) == -1) ||
 	    work_sink(s, w[SINK].ready != 0, e) == -1)
 		return -1;
-	if (w[POOL].ready != 0)
-		pool_reap(reads_pool(s->reads));
+	pool_reap(reads_pool(s->reads));   /* there may be what was looked for just now */
 	if (w[NEWS].ready != 0) {
 		reads_watched(s->reads);
 		serve_news(s->serve);
@@ -380,6 +379,7 @@ open_server(struct server *s, struct error *e)
 	    (s->reads = reads_new(o->store, o->readers, e)) == NULL || open_serve(s, e) == -1 ||
 	    (s->news = reads_watch(s->reads, e)) == -1)
 		return -1;
+	reads_at_once(s->reads);
 	s->socket = service_socket(s->service, SOCKET_ROUTER, o->common.endpoints,
 	    o->common.endpoint_count, (size_t)o->max_message, e);
 	return s->socket != NULL ? 0 : -1;

@@ -134,6 +134,28 @@ turns(void)
 }
 
 static void
+here(void)
+{
+	struct pool *p = pool_new(1, NULL, NULL, NULL, NULL);
+	struct job jobs[3] = { job_named('a', true), job_named('b', true), job_named('c', true) };
+
+	clear();
+	tap_ok(pool_run(p, &jobs[0].job) && pthread_equal(jobs[0].ran_on, pthread_self()),
+	    "a job may be run on the caller's thread");
+	tap_is(done_order, "", "and is not done with that");
+	tap_ok(!pool_run(p, &jobs[1].job) && !jobs[1].ran, "but no second one, while it is not reaped");
+	tap_ok(readable(p, 0), "it waits to be reaped, as ever");
+	pool_reap(p);
+	tap_is(done_order, "a", "and is done then");
+	pool_submit(p, &jobs[1].job);
+	tap_ok(!pool_run(p, &jobs[2].job), "nor one beside a job that was submitted");
+	reap(p, 2);
+	tap_ok(pool_run(p, &jobs[2].job) && jobs[2].ran, "but after that");
+	pool_free(&p);
+	tap_is(done_order, "abc", "what was not reaped is done at the end");
+}
+
+static void
 again(void)
 {
 	struct pool *p = pool_new(2, NULL, NULL, NULL, NULL);
@@ -168,6 +190,21 @@ worker_free(void *worker)
 	struct counts *c = worker;
 
 	atomic_fetch_add(&c->freed, 1);
+}
+
+static void
+own_worker(void)
+{
+	struct counts counts = { 0 };
+	struct pool *p = pool_new(0, worker_new, worker_free, &counts, NULL);
+	struct job job = job_named('\0', false);
+
+	tap_ok(counts.made == 0 && pool_run(p, &job.job) && counts.made == 1 && job.worker == &counts,
+	    "the caller's thread has something for itself, too, when it needs it");
+	pool_reap(p);
+	pool_run(p, &job.job);
+	pool_free(&p);
+	tap_ok(counts.made == 1 && counts.freed == 1, "once");
 }
 
 static void
@@ -288,7 +325,9 @@ main(void)
 {
 	one_job();
 	turns();
+	here();
 	again();
+	own_worker();
 	end();
 	never_ran();
 	signals();

@@ -79,12 +79,14 @@ same(struct reads *r, const char *url, const struct proto_request *q, const char
 }
 
 static void
-answers(void)
+answers(bool at_once)
 {
 	static const enum proto_shape shapes[] = { PROTO_LOG_ROWS, PROTO_NOTIFICATION_ROWS,
 		PROTO_OBJECTS, PROTO_OBJECTS_CURSORS };
 	struct reads *r = open_reads("m.db", 2);
 
+	if (at_once)
+		reads_at_once(r);
 	for (int i = 0; i < 8; i++) {
 		struct proto_request q = request(shapes[i / 2]);
 		char name[64];
@@ -100,6 +102,35 @@ answers(void)
 	}
 	reads_free(&r);
 	tap_ok(r == NULL, "freed");
+}
+
+/* Without threads, only what is looked for by ours comes. */
+static void
+at_once(void)
+{
+	struct reads *r = open_reads("m.db", 0);
+	struct proto_request q = request(PROTO_OBJECTS);
+	struct read *read;
+	struct came c = { .done = false };
+
+	reads_at_once(r);
+	q.read.limit = 3;
+	q.read.reverse = true;
+	tap_ok(answer(r, &q, "w3", SIZE_MAX, 65536, &c) == READ_END && c.records == 3,
+	    "a small answer comes without a thread");
+	forget(&c);
+	read = make(r, &q, "w3", false, SIZE_MAX);
+	read_slice(read, 700, take, &c);
+	tap_ok(!c.done, "it is not handed over before pool_reap(), either");
+	read_free(&read);
+	q.read.text = str_of("x");
+	read = make(r, &q, "w3", false, SIZE_MAX);
+	pool_reap(reads_pool(r));
+	read_slice(read, 700, take, &c);
+	pool_reap(reads_pool(r));
+	tap_ok(!c.done, "who looks for a text has to wait for a thread");
+	read_free(&read);
+	reads_free(&r);
 }
 
 static void
@@ -469,7 +500,9 @@ main(void)
 	fixture_begin();
 	fixture_store("m.db", 30000);
 	one_watchdog("one.db", 120000);
-	answers();
+	answers(false);
+	answers(true);
+	at_once();
 	filters();
 	limits();
 	cursors();
