@@ -177,6 +177,7 @@ sink_offer(struct sink *s, struct sink_parcel *p)
 static void
 settle(struct sink *s, struct sink_parcel *p)
 {
+	sink_queue_take(&s->queue, p);
 	s->stats.lines += p->count;
 	s->stats.bytes += p->lines.len;
 	s->settings.settled(s->settings.arg, p);
@@ -231,29 +232,56 @@ say_back(struct sink *s)
 	s->missed = false;
 }
 
-static void
-acknowledge(struct sink *s, const struct ndjson_answer *a)
-{
-	struct sink_parcel *p;
-
-	s->delay = s->settings.retry_min;
-	say_back(s);
-	while ((p = sink_queue_take_settled(&s->queue, a->source, a->seq)) != NULL)
-		settle(s, p);
-}
-
 static int
-reject(struct sink *s, const struct ndjson_answer *a, struct error *e)
+refuse(struct sink *s, struct sink_parcel *p, int64_t seq, struct str reason, struct error *e)
 {
-	struct sink_parcel *p;
-	int r = sink_queue_reject(&s->queue, a->source, a->seq, a->reason, &p);
+	int r = sink_parcel_refuse(p, seq, reason);
 
 	if (r == -1)
 		return error_memory(e);
 	s->stats.rejected += (uint64_t)r;
 	if (r == 1 && s->settings.rejected != NULL)
-		s->settings.rejected(s->settings.arg, p, a->seq, a->reason);
+		s->settings.rejected(s->settings.arg, p, seq, reason);
 	return 0;
+}
+
+/* Tell the parcels behind it that hold the same lines what was refused of it. */
+static int
+pass_on(struct sink *s, const struct sink_parcel *from, struct error *e)
+{
+	struct sink_parcel *p = from->source->overlaps ? from->next_of_source : NULL;
+	size_t n;
+	const int64_t *seqs = sink_parcel_refused(from, &n);
+
+	for (; p != NULL; p = p->next_of_source)
+		for (size_t i = 0; i < n; i++)
+			if (seqs[i] >= p->first && seqs[i] <= p->last &&
+			    refuse(s, p, seqs[i], str_of(from->reject), e) == -1)
+				return -1;
+	return 0;
+}
+
+static int
+acknowledge(struct sink *s, const struct ndjson_answer *a, struct error *e)
+{
+	struct sink_parcel *p;
+
+	s->delay = s->settings.retry_min;
+	say_back(s);
+	while ((p = sink_queue_settled(&s->queue, a->source, a->seq)) != NULL) {
+		if (pass_on(s, p, e) == -1)
+			return -1;
+		settle(s, p);
+	}
+	return 0;
+}
+
+static int
+reject(struct sink *s, const struct ndjson_answer *a, struct error *e)
+{
+	struct sink_parcel *p = sink_queue_find(&s->queue, a->source, a->seq);
+
+	return p != NULL ? refuse(s, p, a->seq, a->reason, e) : 0;
 }
 
 /* What was read whole. Memory that ran out here must not look like a line that was
@@ -266,10 +294,8 @@ take_whole(struct sink *s, struct error *e)
 	int r;
 
 	while ((r = sink_answers_next(s->answers, &a, &why)) != 0) {
-		if (r == 1 && a.type == NDJSON_ACK) {
-			acknowledge(s, &a);
-		} else if (r == 1) {
-			if (reject(s, &a, e) == -1)
+		if (r == 1) {
+			if ((a.type == NDJSON_ACK ? acknowledge : reject)(s, &a, e) == -1)
 				return -1;
 		} else if (why.kind == ERROR_MEMORY) {
 			*e = why;
@@ -402,7 +428,7 @@ work_plain(struct sink *s, unsigned events, struct error *e)
 	if (s->state == SINK_NEW && start(s, e) == -1)
 		return -1;
 	flush(s);
-	while ((p = sink_queue_take_written(&s->queue)) != NULL)
+	while ((p = sink_queue_written(&s->queue)) != NULL)
 		settle(s, p);
 	if (events & LINK_SHUT || s->error == EPIPE)
 		return error_set(e, ERROR_GONE, "%s: nobody reads it", sink_link_name(s->link));

@@ -12,7 +12,9 @@
  * every restart all unsettled parcels are sent again from their first line, in order.
  * A parcel is settled when its source has been acknowledged up to its last
  * number (by an acknowledgement that came after it was sent), or was written out
- * whole to the plain descriptor. Those of one source are settled in their order.
+ * whole to the plain descriptor. Those of one source are settled in their order. Lines may be
+ * offered again while they are under way: one acknowledgement may settle both parcels, and what
+ * was refused of the first is refused of the second, too.
  *
  * Not thread-safe, and does not block: it belongs to an event loop, which
  * waits for sink_fd() to become readable and then calls sink_work(). Nothing in
@@ -50,7 +52,7 @@ struct sink_parcel {
 	size_t count;              /* of its lines */
 	double offered;            /* when */
 	bool sent;                 /* whole, since the sink was last started */
-	int64_t refused;           /* the highest number of a line that was; -1 */
+	struct buf refused;        /* the numbers of those that were, rising: of int64_t */
 };
 
 struct sink_settings {

@@ -24,7 +24,6 @@ sink_queue_new_parcel(struct sink_queue *q, struct str source, struct error *e)
 		error_memory(e);
 		return NULL;
 	}
-	p->refused = -1;
 	return p;
 }
 
@@ -35,6 +34,7 @@ sink_queue_free_parcel(struct sink_queue *q, struct sink_parcel **p)
 		return;
 	sink_source_release(&q->sources, (*p)->source);
 	buf_free(&(*p)->lines);
+	buf_free(&(*p)->refused);
 	free((char *)(*p)->reject);
 	free(*p);
 	*p = NULL;
@@ -66,6 +66,9 @@ sink_queue_add(struct sink_queue *q, struct sink_parcel *p)
 		source->last->next_of_source = p;
 	else
 		source->first = p;
+	source->overlaps = source->last != NULL && (source->overlaps || p->first <= source->highest);
+	if (source->last == NULL || p->last > source->highest)
+		source->highest = p->last;
 	source->last = p;
 	if (q->unsent == NULL)
 		q->unsent = p;
@@ -73,9 +76,8 @@ sink_queue_add(struct sink_queue *q, struct sink_parcel *p)
 	q->parcels++;
 }
 
-/* Take out one that is the first of its source, and sent whole. */
-static struct sink_parcel *
-take(struct sink_queue *q, struct sink_parcel *p)
+void
+sink_queue_take(struct sink_queue *q, struct sink_parcel *p)
 {
 	struct sink_source *source = p->source;
 
@@ -94,7 +96,6 @@ take(struct sink_queue *q, struct sink_parcel *p)
 	p->prev = p->next = p->next_of_source = NULL;
 	q->bytes -= p->lines.len;
 	q->parcels--;
-	return p;
 }
 
 /* ---- sending ---- */
@@ -141,46 +142,56 @@ sink_queue_rewind(struct sink_queue *q)
 /* ---- answers ---- */
 
 struct sink_parcel *
-sink_queue_take_settled(struct sink_queue *q, struct str source, int64_t seq)
+sink_queue_settled(const struct sink_queue *q, struct str source, int64_t seq)
 {
 	struct sink_source *s = sink_source_find(&q->sources, source);
 
 	if (s == NULL || s->first == NULL || !s->first->sent || s->first->last > seq)
 		return NULL;
-	return take(q, s->first);
+	return s->first;
 }
 
 struct sink_parcel *
-sink_queue_take_written(struct sink_queue *q)
+sink_queue_written(const struct sink_queue *q)
 {
-	return q->first != NULL && q->first->sent ? take(q, q->first) : NULL;
+	return q->first != NULL && q->first->sent ? q->first : NULL;
 }
 
-/* Which parcel holds this number? Rejects come in order, so it is near the last. */
-static struct sink_parcel *
-find(const struct sink_source *s, int64_t seq)
+/* Rejects come in order, so it is near the last. */
+struct sink_parcel *
+sink_queue_find(struct sink_queue *q, struct str source, int64_t seq)
 {
-	struct sink_parcel *p = s->refused;
+	struct sink_source *s = sink_source_find(&q->sources, source);
+	struct sink_parcel *p;
 
-	if (p == NULL || p->first > seq)
-		p = s->first;
+	if (s == NULL)
+		return NULL;
+	p = s->refused != NULL && s->refused->first <= seq ? s->refused : s->first;
 	while (p != NULL && (p->first > seq || p->last < seq))
 		p = p->next_of_source;
+	if (p != NULL)
+		s->refused = p;
 	return p;
 }
 
-int
-sink_queue_reject(struct sink_queue *q, struct str source, int64_t seq, struct str reason,
-    struct sink_parcel **p)
+const int64_t *
+sink_parcel_refused(const struct sink_parcel *p, size_t *count)
 {
-	struct sink_source *s = sink_source_find(&q->sources, source);
+	*count = p->refused.len / sizeof(int64_t);
+	return (const int64_t *)(const void *)p->refused.data;
+}
+
+int
+sink_parcel_refuse(struct sink_parcel *p, int64_t seq, struct str reason)
+{
+	size_t n;
+	const int64_t *known = sink_parcel_refused(p, &n);
 
 	/* When lines are sent again, some may be refused again. */
-	if (s == NULL || (*p = find(s, seq)) == NULL || (*p)->refused >= seq)
+	if (n > 0 && known[n - 1] >= seq)
 		return 0;
-	if ((*p)->reject == NULL && ((*p)->reject = strndup(reason.data, reason.len)) == NULL)
+	if ((p->reject == NULL && (p->reject = strndup(reason.data, reason.len)) == NULL) ||
+	    buf_add(&p->refused, &seq, sizeof(seq)) == -1)
 		return -1;
-	(*p)->refused = seq;
-	s->refused = *p;
 	return 1;
 }

@@ -38,14 +38,20 @@ void sink_queue_advance(struct sink_queue *q, size_t n);
 /* Nothing counts as sent any more. How many lines had been? */
 uint64_t sink_queue_rewind(struct sink_queue *q);
 
-/* Take a parcel out that is settled: by an acknowledgement of its source up to `seq`; or,
+/* The next parcel that is settled: by an acknowledgement of its source up to `seq`; or,
  * where there are none, by being written. NULL: there is none (left). */
-struct sink_parcel *sink_queue_take_settled(struct sink_queue *q, struct str source, int64_t seq);
-struct sink_parcel *sink_queue_take_written(struct sink_queue *q);
+struct sink_parcel *sink_queue_settled(const struct sink_queue *q, struct str source, int64_t seq);
+struct sink_parcel *sink_queue_written(const struct sink_queue *q);
 
-/* Note that a line was refused, of `*p`. 1; 0: it is nobody's, or that was known; -1: no
- * memory. */
-int sink_queue_reject(struct sink_queue *q, struct str source, int64_t seq, struct str reason,
-    struct sink_parcel **p);
+/* Take it out. */
+void sink_queue_take(struct sink_queue *q, struct sink_parcel *p);
+
+/* The first parcel that holds a number which was refused; NULL: none. */
+struct sink_parcel *sink_queue_find(struct sink_queue *q, struct str source, int64_t seq);
+
+/* Note that a line of a parcel was refused. 1; 0: that was known; -1: no memory. And the numbers
+ * of those that were, rising. */
+int sink_parcel_refuse(struct sink_parcel *p, int64_t seq, struct str reason);
+const int64_t *sink_parcel_refused(const struct sink_parcel *p, size_t *count);
 
 #endif

@@ -7,6 +7,7 @@
 #ifndef MONITOR_SINK_SOURCE_H
 #define MONITOR_SINK_SOURCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,8 @@ struct sink_source {
 	struct sink_parcel *first, *last;   /* offered and unsettled, in their order */
 	struct sink_parcel *refused;        /* where the last rejected line was: the next
 	                                     * is there, or behind it. NULL: not known */
+	int64_t highest;                    /* number of a line of these */
+	bool overlaps;                      /* some of these numbers are in two of them */
 	struct sink_source *next;           /* the table's from here on */
 	uint64_t hash;
 	size_t holds;

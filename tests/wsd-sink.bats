@@ -4,12 +4,18 @@ load wsd
 # The sink behind the daemon: gone, stopped, slow, refusing; and what clients see of it.
 
 ingester() {
-	start monitor-ingest --quiet --ack --listen unix:sink -d m.db 2>>ingest.err
+	start monitor-ingest --quiet --ack --listen unix:sink -d m.db "$@" 2>>ingest.err
 	ingester=$pid
 	until_true [ -S sink ]
 }
 
 ready() { [ "$(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port/readyz")" = "$1" ]; }
+
+# figure NAME: as the daemon shows it.
+figure() {
+	curl -sf "http://$(sed -n 's/.*metrics on //p' wsd.err)/metrics" | sed -n "s/^monitor_wsd_$1 //p"
+}
+figure_is() { [ "$(figure "$1")" = "$2" ]; }
 
 @test "with --sink unix:PATH records go to an ingester that serves many" {
 	ingester
@@ -102,16 +108,31 @@ ready() { [ "$(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port/re
 	[ "$(monitor-query -d m.db -o cat)" = now ]
 }
 
+@test "an upload that is sent again while its first copy is being refused fails as well" {
+	ingester --max-future 1h
+	wsd -d m.db --no-auth --sink unix:sink --metrics 127.0.0.1:0
+	as w1 <<<"$(logs before)"
+	kill -STOP "$ingester"
+	printf '{"action":"uploadLogs","source":"s","seq":1,"logs":[%s,%s]}\n' \
+		'{"level":1,"time":1,"sender":"a","message":"past"}' \
+		'{"level":1,"time":99999999999,"sender":"a","message":"future"}' >talk
+	for i in 1 2; do
+		begin as w1 -T 30 <talk >out.$i
+		clients+=("$pid")
+		until_true figure_is sink_unsettled_uploads "$i"
+	done
+	kill -CONT "$ingester"
+	wait "${clients[@]}"
+	for i in 1 2; do
+		grep -q '"success":false,"action":"uploadLogs","comment":"time' out.$i
+	done
+	[ "$(monitor-query -d m.db -o cat | sort | xargs)" = "before past" ]
+}
+
 @test "a sink that can't be started at all is told at once, status 1" {
 	run -1 monitor-wsd --listen 127.0.0.1:0 --no-auth -- /no/such/sink
 	[[ $output == *no/such/sink* ]]
 }
-
-# figure NAME: as the daemon shows it.
-figure() {
-	curl -sf "http://$(sed -n 's/.*metrics on //p' wsd.err)/metrics" | sed -n "s/^monitor_wsd_$1 //p"
-}
-figure_is() { [ "$(figure "$1")" = "$2" ]; }
 
 @test "at the end what is under way is settled and answered, and connections are closed with 1001" {
 	ingester

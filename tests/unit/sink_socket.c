@@ -217,6 +217,40 @@ rejects(void)
 	peer_end(&p);
 }
 
+/* A client may send its lines again before it has heard of them. */
+static void
+rejects_again(void)
+{
+	struct peer p;
+	struct rig r;
+
+	begin(&r, &p, (struct sink_settings){ 0 });
+	rig_offer(&r, "a", 1, 4);
+	rig_offer(&r, "a", 1, 4);
+	rig_offer(&r, "a", 3, 6);
+	rig_offer(&r, "a", 4, 6);
+	peer_accept(&p, &r);
+	peer_say(&p, "{\"reject\":{\"source\":\"a\",\"seq\":1,\"reason\":\"one\"}}\n"
+	    "{\"reject\":{\"source\":\"a\",\"seq\":3,\"reason\":\"three\"}}\n");
+	peer_ack(&p, "a", 6);
+	tap_ok(rig_settle(&r, 4), "one acknowledgement settles all that was sent by then");
+	tap_is(r.settled.data, "a:1-4!one a:1-4!one a:3-6!one a:4-6 ",
+	    "what was refused is refused of all that hold it, and of no others");
+	tap_is(r.rejected.data, "a:1!one a:3!three a:1!one a:3!one a:3!one ", "and told");
+	rig_offer(&r, "a", 7, 7);
+	sink_flush(r.sink);
+	peer_say(&p, "{\"reject\":{\"source\":\"a\",\"seq\":7,\"reason\":\"seven\"}}\n");
+	tap_ok(rig_turn(&r) && strstr(r.rejected.data, "a:7!seven") != NULL, "a line is refused");
+	rig_offer(&r, "a", 7, 7);
+	sink_flush(r.sink);
+	peer_ack(&p, "a", 7);
+	tap_ok(rig_settle(&r, 6), "and settled after it was sent again");
+	tap_is(r.settled.data + strlen("a:1-4!one a:1-4!one a:3-6!one a:4-6 "),
+	    "a:7-7!seven a:7-7!seven ", "it was refused both times");
+	rig_end(&r, 0);
+	peer_end(&p);
+}
+
 /* Offer more than fits in between. */
 static void
 stuff(struct rig *r, struct peer *p, struct buf *want)
@@ -510,8 +544,8 @@ limits(void)
 int
 main(void)
 {
-	static void (*const tests[])(void) = { in_order, acknowledgements, rejects, blocked, cut_off,
-		cut_off_blocked, nonsense, absent, unsteady, many_sources, called_back, limits, NULL };
+	static void (*const tests[])(void) = { in_order, acknowledgements, rejects, rejects_again, blocked,
+		cut_off, cut_off_blocked, nonsense, absent, unsteady, many_sources, called_back, limits, NULL };
 
 	return rig_main(tests);
 }
