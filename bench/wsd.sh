@@ -73,6 +73,9 @@ said() {
 # memory_kb FIELD: of the daemon, VmRSS or VmHWM.
 memory_kb() { awk -v field="$1:" '$1 == field { print $2 }' "/proc/$daemon/status"; }
 
+# What the daemon has computed so far, in milliseconds.
+computed_ms() { calc "1000 * ($(cut -d ' ' -f 14,15 "/proc/$daemon/stat" | tr ' ' +)) / $(getconf CLK_TCK)"; }
+
 wsd_row() {
 	awk -v text="$1" -v rate="$(median "$2")" -v p50="$(median "$2" "$3")" \
 		-v p99="$(median "$2" $(($3 + 1)))" -v max="$(largest "$2" $(($3 + 2)))" 'BEGIN {
@@ -145,10 +148,12 @@ wsd_idle() {
 	wsd_start "$db" --max-connections "$(($(number "$WSD_CONNECTIONS") + 1000))" "$@"
 	[ "$name" = plain ] || url=wss${url#ws}
 	before=$(memory_kb VmRSS)
+	computed=$(computed_ms)
 	note "$WSD_CONNECTIONS connections, $name"
 	beside_first hold -A 16 -c "$(number "$WSD_CONNECTIONS")" "$url"
 	said "$DIR/first.out" "$first"
 	after=$(memory_kb VmRSS)
+	calc "($(computed_ms) - $computed) / $(number "$WSD_CONNECTIONS")" >"$DIR/result-wsd-computed-$name"
 	calc "($after - $before) / $(number "$WSD_CONNECTIONS")" >"$DIR/result-wsd-idle-$name"
 	cp "$DIR/first.out" "$DIR/result-wsd-connect-$name"
 	sample "wsd-many-$name" load uploads -c 100 -f "$CORPUS" "$url" "$WSD_SECONDS"
@@ -168,10 +173,10 @@ wsd_connections() {
 	wsd_idle tls --cert "$DIR/wsd.pem" --key "$DIR/wsd.key"
 	for name in plain tls; do
 		awk -v text="$WSD_CONNECTIONS connections, $name" -v took="$(median "wsd-connect-$name")" \
-			-v kb="$(median "wsd-idle-$name")" -v many="$(median "wsd-many-$name")" \
+			-v ms="$(median "wsd-computed-$name")" -v kb="$(median "wsd-idle-$name")" -v many="$(median "wsd-many-$name")" \
 			-v few="$(median "wsd-few-$name")" 'BEGIN {
-			printf "  %-38s connected in %.1f s, %.1f kB each; 100 more: %.0f messages/s, alone %.0f\n",
-				text, took, kb, many, few
+			printf "  %-38s connected in %.1f s (%.2f ms of the daemon each), %.1f kB each\n", text, took, ms, kb
+			printf "  %-38s 100 more: %.0f messages/s, alone %.0f\n", "", many, few
 		}'
 	done
 	goal "memory of an idle connection" "$(median wsd-idle-plain)" at-most 8 " kB"
