@@ -18,5 +18,5 @@ load helper
 @test "whatever is killed between hosts, and the link cut: the same" {
 	export TMPDIR=$PWD
 	"$PROJECT/tests/torture-zmq.sh" 8 "$((RANDOM + 1))" >said 2>&1 || { cat said; return 1; }
-	grep 'torture-zmq: 8 cycles survived ' said
+	grep 'torture: 8 cycles survived ' said
 }

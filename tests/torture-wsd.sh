@@ -56,9 +56,7 @@ check_all() {
 		HAVING count(*) != count(DISTINCT time) OR count(*) != CAST(last AS INTEGER) - CAST(last AS INTEGER) / $BAD
 		OR min(watchdog) != 'w-' || sender OR max(watchdog) != 'w-' || sender") || fail "the store cannot be read"
 	[ -z "$wrong" ] || fail "not exactly once (source, watchdog, rows, times, last): $wrong"
-	wrong=$(sql 'PRAGMA integrity_check')
-	[ "$wrong" = ok ] || fail "integrity_check: $wrong"
-	monitor-query -d m.db --verify >verify 2>&1 || fail "--verify: $(head -n 5 verify)"
+	check_sound
 }
 
 # The sink finds its disk full: it says so and ends, and the daemon waits for the next.
@@ -124,20 +122,10 @@ done
 cycle=$((cycles + 1))
 
 [ -z "${STOP-}" ] || stop_sink "$STOP"
-for source in $SOURCES; do
-	until_ready "$source"
-	kill -TERM "${pids[$source]}" || fail "$source had ended by itself: $(tail -n 3 "err.$source")"
-done
-for source in $SOURCES; do
-	wait "${pids[$source]}" || fail "$source ended with status $?: $(tail -n 3 "err.$source")"
-	unset "pids[$source]"
-done
+end_sources
 for name in socket child ingester; do
 	end TERM "$name" || fail "$name ended with status $?: $(tail -n 3 "err.$name")"
 done
 check_acked
 check_all
-echo "torture: $cycles cycles survived (seed $seed): ${kills[KILL]:-0} times SIGKILL," \
-	"${kills[TERM]:-0} times SIGTERM, $(sql 'SELECT count(*) FROM records') records exactly once," \
-	"$checks looks at what was acknowledged"
-cd / && rm -rf "$dir"
+survived

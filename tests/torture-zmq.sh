@@ -10,40 +10,14 @@
 set -u
 cycles=${1:-${CYCLES:-100}}
 seed=${2:-${SEED:-$((SRANDOM % 1000000))}}
-project=$(cd "$(dirname "$0")/.." && pwd)
-BUILD=${BUILD:-$project/build}
-case $BUILD in /*) ;; *) BUILD=$project/$BUILD ;; esac
-PATH=$BUILD:$BUILD/tests:$PATH
-unset MONITOR_STORE
-dir=$(mktemp -d "${TMPDIR:-/tmp}/torture-zmq.XXXXXX")
-cd "$dir" || exit
-RANDOM=$seed
-
 BAD=17           # every so many-th line is no record
 LONG=200         # and every so many-th is long
-EDGES="e1 e2 e3"
-declare -A pids kills
-checks=0 cuts=0 there=
+SOURCES="e1 e2 e3"
+. "$(dirname "$0")/torture.bash"
+cuts=0 there=
 edge=mzt$$e central=mzt$$c
 at_edge=() at_central=()
-
-fail() {
-	echo "torture-zmq: FAILED after $((cycle - 1)) cycles (seed $seed): $*" >&2
-	echo "torture-zmq: what there is to look at is in $dir" >&2
-	clean_up
-	exit 1
-}
-
-clean_up() {
-	for name in "${!pids[@]}"; do kill -KILL "${pids[$name]}" 2>/dev/null; done
-	ip netns del "$edge" 2>/dev/null
-	ip netns del "$central" 2>/dev/null
-}
-
-# pause MILLISECONDS
-pause() {
-	read -rt "$(printf '0.%03d' "$1")" <> <(:) || true
-}
+trap '{ ip netns del "$edge"; ip netns del "$central"; } 2>/dev/null' EXIT
 
 make_network() {
 	[ "$(id -u)" = 0 ] && ip netns add "$edge" 2>/dev/null && ip netns add "$central" 2>/dev/null &&
@@ -62,20 +36,20 @@ make_network() {
 
 make_keys() {
 	monitor-zmq keygen central | cut -d ' ' -f 1 >central.public
-	for name in $EDGES; do monitor-zmq keygen "$name"; done >allowed
+	for name in $SOURCES; do monitor-zmq keygen "$name"; done >allowed
 }
 
 start_pull() {
-	: >pull.err
+	: >err.pull
 	"${at_central[@]}" monitor-zmq pull --heartbeat 200ms --room 1M --curve-key central.key --curve-allow allowed \
-		--bind "${there:-tcp://127.0.0.1:0}" -- monitor-ingest --quiet --ack -d m.db 2>pull.err &
+		--bind "${there:-tcp://127.0.0.1:0}" -- monitor-ingest --quiet --ack -d m.db 2>err.pull &
 	pids[pull]=$!
 	for ((i = 0; i < 500; i++)); do
-		there=$(sed -n 's/.*: listening on //p' pull.err)
+		there=$(sed -n 's/.*: listening on //p' err.pull)
 		[ -z "$there" ] || return 0
 		pause 20
 	done
-	fail "the puller does not listen: $(tail -n 3 pull.err)"
+	fail "the puller does not listen: $(tail -n 3 err.pull)"
 }
 
 start_edge() {
@@ -84,40 +58,10 @@ start_edge() {
 	pids[$1]=$!
 }
 
-# end NAME: kill it, and see it gone.
-end() {
-	kill -KILL "${pids[$1]}" || fail "$1 had ended by itself: $(tail -n 3 "err.$1" pull.err 2>&1)"
-	wait "${pids[$1]}" 2>/dev/null
-	unset "pids[$1]"
-	kills[$1]=$((${kills[$1]:-0} + 1))
-}
-
+# end_child NAME: the sink of the puller, or an edge's pusher.
 end_child() {
 	local child
-	child=$(pgrep -P "${pids[$1]}") && kill -KILL "$child" && kills["$1's"]=$((${kills["$1's"]:-0} + 1))
-}
-
-sql() {
-	sqlite3 -readonly -cmd '.timeout 30000' m.db "$1"
-}
-
-# Every number acknowledged so far is in the store, once, or was refused. The acknowledgements are
-# read first.
-check_acked() {
-	local name n values='' missing
-	for name in $EDGES; do
-		n=$(tail -n 1 "acked.$name" 2>/dev/null)
-		values+="${values:+,}('$name',${n:-0})"
-	done
-	missing=$(sql "WITH acked(source, n) AS (VALUES $values),
-		stored AS MATERIALIZED (SELECT sender, count(*) AS rows, count(DISTINCT time) AS times
-			FROM records JOIN acked ON source = sender
-			WHERE time <= 1700000000 + n GROUP BY sender)
-		SELECT source, n, rows, times FROM acked LEFT JOIN stored ON sender = source
-			WHERE coalesce(rows, 0) != n - n / $BAD OR coalesce(times, 0) != n - n / $BAD") ||
-		fail "the store cannot be read"
-	[ -z "$missing" ] || fail "acknowledged and not stored once (source, acknowledged, rows): $missing"
-	checks=$((checks + 1))
+	child=$(pgrep -P "${pids[$1]}") && kill -KILL "$child" && kills[KILL]=$((${kills[KILL]:-0} + 1))
 }
 
 # What is stored is every number up to the last, without a gap, each once. (Of a producer that was
@@ -128,9 +72,7 @@ check_all() {
 		FROM records GROUP BY sender
 		HAVING count(*) != count(DISTINCT time) OR count(*) != last - last / $BAD") || fail "the store cannot be read"
 	[ -z "$rows" ] || fail "not exactly once (source, rows, times, last): $rows"
-	rows=$(sql 'PRAGMA integrity_check')
-	[ "$rows" = ok ] || fail "integrity_check: $rows"
-	monitor-query -d m.db --verify >verify 2>&1 || fail "--verify: $(head -n 5 verify)"
+	check_sound
 }
 
 cycle=1
@@ -138,17 +80,27 @@ make_keys
 make_network
 monitor-ingest --quiet -d m.db </dev/null || fail "the store cannot be made"
 start_pull
-for name in $EDGES; do start_edge "$name"; done
+for name in $SOURCES; do start_edge "$name"; done
 
 for ((cycle = 1; cycle <= cycles; cycle++)); do
 	pause $((RANDOM % 300))
 	victim=e$((RANDOM % 3 + 1))
 	case $((RANDOM % 8)) in
-	0 | 1) end pull && start_pull ;;
+	0 | 1)
+		end KILL pull
+		start_pull
+		;;
 	2) end_child pull ;;
 	3) end_child $victim ;;
-	4) end $victim && start_edge $victim ;;
-	5) end pull && end_child $victim; start_pull ;;
+	4)
+		end KILL $victim
+		start_edge $victim
+		;;
+	5)
+		end KILL pull
+		end_child $victim
+		start_pull
+		;;
 	6)
 		if [ -n "${at_edge[*]-}" ]; then
 			ip -n "$central" link set "$central" down
@@ -158,28 +110,17 @@ for ((cycle = 1; cycle <= cycles; cycle++)); do
 		fi
 		;;
 	7)
-		kill -TERM "${pids[pull]}" && wait "${pids[pull]}" || fail "the puller ended with status $?: $(tail -n 3 pull.err)"
+		end TERM pull || fail "the puller ended with status $?: $(tail -n 3 err.pull)"
 		start_pull
 		;;
 	esac
 	check_acked
 done
 
-for name in $EDGES; do
-	kill -TERM "${pids[$name]}" || fail "$name had ended by itself: $(tail -n 3 "err.$name")"
-done
-for name in $EDGES; do
-	wait "${pids[$name]}" || fail "$name ended with status $?: $(tail -n 3 "err.$name")"
-	unset "pids[$name]"
-done
-kill -TERM "${pids[pull]}" && wait "${pids[pull]}" || fail "the puller ended with status $?"
-unset "pids[pull]"
+cycle=$((cycles + 1))
+
+end_sources
+end TERM pull || fail "the puller ended with status $?: $(tail -n 3 err.pull)"
 check_acked
 check_all
-clean_up
-
-total=0
-for name in "${!kills[@]}"; do total=$((total + kills[$name])); done
-echo "torture-zmq: $cycles cycles survived (seed $seed): $total times SIGKILL, the link cut $cuts times," \
-	"$(sql 'SELECT count(*) FROM records') records exactly once, $checks looks at what was acknowledged"
-cd / && rm -rf "$dir"
+survived "the link cut $cuts times"

@@ -72,3 +72,32 @@ check_acked() {
 	[ -z "$missing" ] || fail "acknowledged and not stored once (source, acknowledged, rows): $missing"
 	checks=$((checks + 1))
 }
+
+# The store itself is sound.
+check_sound() {
+	local found
+	found=$(sql 'PRAGMA integrity_check')
+	[ "$found" = ok ] || fail "integrity_check: $found"
+	monitor-query -d m.db --verify >verify 2>&1 || fail "--verify: $(head -n 5 verify)"
+}
+
+# All sources end, having had everything acknowledged.
+end_sources() {
+	local source
+	for source in $SOURCES; do
+		until_ready "$source"
+		kill -TERM "${pids[$source]}" || fail "$source had ended by itself: $(tail -n 3 "err.$source")"
+	done
+	for source in $SOURCES; do
+		wait "${pids[$source]}" || fail "$source ended with status $?: $(tail -n 3 "err.$source")"
+		unset "pids[$source]"
+	done
+}
+
+# survived [MORE]: the last word.
+survived() {
+	echo "torture: $cycles cycles survived (seed $seed): ${kills[KILL]:-0} times SIGKILL," \
+		"${kills[TERM]:-0} times SIGTERM, $(sql 'SELECT count(*) FROM records') records exactly once," \
+		"${1:+$1, }$checks looks at what was acknowledged"
+	cd / && rm -rf "$dir"
+}

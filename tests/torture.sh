@@ -37,9 +37,7 @@ check_all() {
 			WHERE rows != seq - seq / $BAD OR times != rows OR last > seq") || fail "the store cannot be read"
 	[ -z "$wrong" ] || fail "not exactly once (source, settled, rows, times, last): $wrong"
 	[ "$(sql 'SELECT count(*) FROM mark')" = "$(wc -w <<<"$SOURCES")" ] || fail "marks are missing"
-	wrong=$(sql 'PRAGMA integrity_check')
-	[ "$wrong" = ok ] || fail "integrity_check: $wrong"
-	monitor-query -d m.db --verify >verify 2>&1 || fail "--verify: $(head -n 5 verify)"
+	check_sound
 }
 
 cycle=1
@@ -86,14 +84,7 @@ for ((cycle = 1; cycle <= cycles; cycle++)); do
 done
 cycle=$((cycles + 1))
 
-for source in $SOURCES; do
-	until_ready "$source"
-	kill -TERM "${pids[$source]}" || fail "$source had ended by itself: $(tail -n 3 "err.$source")"
-done
-for source in $SOURCES; do
-	wait "${pids[$source]}" || fail "$source ended with status $?: $(tail -n 3 "err.$source")"
-	unset "pids[$source]"
-done
+end_sources
 end TERM ingester || fail "the ingester ended with status $?"
 check_acked
 check_all
@@ -104,7 +95,4 @@ for source in p1 p2 p3 p4; do
 	[ "$(cat kept)" -ge $n ] || fail "of $n refused lines of $source $(cat kept) are kept"
 done
 
-echo "torture: $cycles cycles survived (seed $seed): ${kills[KILL]:-0} times SIGKILL," \
-	"${kills[TERM]:-0} times SIGTERM, $(sql 'SELECT count(*) FROM records') records exactly once," \
-	"$(sql 'SELECT sum(seq) FROM mark') numbers settled, $checks looks at what was acknowledged"
-cd / && rm -rf "$dir"
+survived "$(sql 'SELECT sum(seq) FROM mark') numbers settled"
