@@ -4,10 +4,9 @@
 #ifndef MONITOR_MUTATE_H
 #define MONITOR_MUTATE_H
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "target.h"
 
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define MUTATE_ROOM 2048   /* bytes; inputs are no longer */
 
 struct mutate {
@@ -15,10 +14,10 @@ struct mutate {
 	size_t seed_count;
 	const char *const *pieces;   /* what to put in, besides random bytes and parts of seeds */
 	size_t piece_count;
-	uint64_t state;              /* not 0: the same inputs for the same one, everywhere */
+	uint64_t state;
 };
 
-/* xorshift64*. */
+/* xorshift64*: the same inputs for the same seed, everywhere. */
 static size_t
 mutate_pick(struct mutate *m, size_t below)
 {
@@ -65,22 +64,48 @@ mutate_once(struct mutate *m, char *text, size_t len)
 	}
 }
 
-/* A new input: a seed, changed 0 to 4 times. It is the caller's to free, and of its
- * very size, so that reading behind it is found. NULL: no memory. */
-static uint8_t *
-mutate_input(struct mutate *m, size_t *size)
+/* Give the target a copy of its very size, so that reading behind it is found. */
+static void
+mutate_try(const char *text, size_t size)
+{
+	uint8_t *copy = malloc(size + (size == 0));
+
+	require(copy != NULL, "no memory");
+	memcpy(copy, text, size);
+	LLVMFuzzerTestOneInput(copy, size);
+	free(copy);
+}
+
+/* A new input: a seed, changed 0 to 4 times. */
+__attribute__((unused)) static void
+mutate_seed(struct mutate *m)
 {
 	const char *seed = m->seeds[mutate_pick(m, m->seed_count)];
+	size_t size = strlen(seed);
 	char text[MUTATE_ROOM];
-	uint8_t *copy;
 
-	*size = strlen(seed);
-	memcpy(text, seed, *size);
+	memcpy(text, seed, size);
 	for (size_t n = mutate_pick(m, 5); n > 0; n--)
-		*size = mutate_once(m, text, *size);
-	if ((copy = malloc(*size + (*size == 0))) != NULL)
-		memcpy(copy, text, *size);
-	return copy;
+		size = mutate_once(m, text, size);
+	mutate_try(text, size);
+}
+
+/* What main() does: the arguments are [RUNS [SEED]]. Ends with the beginning of a line about it;
+ * how many inputs were there? `make_one` makes one and tries it. */
+static unsigned long
+mutate_main(struct mutate *m, int argc, char **argv, unsigned long runs,
+    void (*make_one)(struct mutate *m))
+{
+	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
+
+	if (argc > 1)
+		runs = strtoul(argv[1], NULL, 10);
+	m->state = seed + 0x9e3779b97f4a7c15u;
+	for (unsigned long i = 0; i < runs; i++)
+		make_one(m);
+	printf("%s: %lu runs from seed %llu", program_invocation_short_name, runs,
+	    (unsigned long long)seed);
+	return runs;
 }
 
 #endif

@@ -6,35 +6,13 @@
  * Built with -fsanitize=fuzzer this is a libFuzzer target; built with
  * -DFUZZ_STANDALONE a program by itself, which mutates seeds of its own:
  *     fuzz-ndjson [RUNS [SEED]]
- * A fault ends it by abort(3), the bytes that showed it on standard error.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "json.h"
 #include "ndjson.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "target.h"
 
 static struct ndjson *fast, *slow, *fast_only, *slow_only;
-static struct str input;
 static unsigned long glanced, accepted;
-
-static void
-require(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "fuzz-ndjson: %s\ninput: ", what);
-	for (size_t i = 0; i < input.len; i++) {
-		unsigned char c = (unsigned char)input.data[i];
-		fprintf(stderr, c < 0x20 || c > 0x7e || c == '\\' ? "\\x%02x" : "%c", c);
-	}
-	fputc('\n', stderr);
-	abort();
-}
 
 static struct ndjson *
 new_reader(bool only)
@@ -283,6 +261,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 #ifdef FUZZ_STANDALONE
 
+#include "mutate.h"
+
 static const char *const seeds[] = {
 	"{\"kind\":\"log\",\"watchdog\":\"0000000000000004\",\"level\":20,\"time\":1732280000.123456,"
 	"\"sender\":\"Bridge\",\"message\":\"Watchdog started\"}",
@@ -315,86 +295,15 @@ static const char *const pieces[] = {
 	"\xf4\x90\x80\x80", "\xef\xbb\xbf", "\xff", "\x01", "\x7f", "aaaaaaaaaaaaaaaaaaaaaaaa",
 };
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-#define ROOM 2048
-
-/* xorshift64*: the same runs for the same seed everywhere. */
-static size_t
-pick(uint64_t *state, size_t below)
-{
-	*state ^= *state >> 12;
-	*state ^= *state << 25;
-	*state ^= *state >> 27;
-	return (size_t)((*state * 2685821657736338717u) >> 33) % below;
-}
-
-/* Put `n` bytes in the place of `cut` bytes at `at`. */
-static size_t
-splice(char *text, size_t len, size_t at, size_t cut, const char *with, size_t n)
-{
-	if (cut > len - at)
-		cut = len - at;
-	if (len - cut + n > ROOM)
-		return len;
-	memmove(text + at + n, text + at + cut, len - at - cut);
-	memcpy(text + at, with, n);
-	return len - cut + n;
-}
-
-static size_t
-mutate(char *text, size_t len, uint64_t *state)
-{
-	size_t at = pick(state, len + 1), cut = pick(state, 4) == 0 ? pick(state, 24) : 0;
-	const char *piece = pieces[pick(state, COUNT(pieces))];
-	char byte = (char)pick(state, 256);
-	size_t from;
-
-	switch (pick(state, 4)) {
-	case 0:
-		return splice(text, len, at, 1, &byte, 1);
-	case 1:
-		return splice(text, len, at, 1 + cut, "", 0);
-	case 2:
-		piece = seeds[pick(state, COUNT(seeds))];
-		from = pick(state, strlen(piece));
-		return splice(text, len, at, cut, piece + from, pick(state, strlen(piece) - from));
-	default:
-		return splice(text, len, at, cut, piece, strlen(piece));
-	}
-}
-
-static void
-run(uint64_t *state)
-{
-	const char *seed = seeds[pick(state, COUNT(seeds))];
-	size_t len = strlen(seed);
-	char text[ROOM];
-	uint8_t *exact;
-
-	memcpy(text, seed, len);
-	for (size_t n = pick(state, 5); n > 0; n--)
-		len = mutate(text, len, state);
-	/* A copy of its very size, so that reading behind it is found. */
-	exact = malloc(len + (len == 0));
-	require(exact != NULL, "no memory");
-	memcpy(exact, text, len);
-	LLVMFuzzerTestOneInput(exact, len);
-	free(exact);
-}
-
 int
 main(int argc, char **argv)
 {
-	unsigned long runs = argc > 1 ? strtoul(argv[1], NULL, 10) : 100000;
-	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1,
-	    state = seed + 0x9e3779b97f4a7c15u;
+	struct mutate m = { seeds, COUNT(seeds), pieces, COUNT(pieces), 0 };
+	unsigned long runs = mutate_main(&m, argc, argv, 100000, mutate_seed);
 
-	for (unsigned long i = 0; i < runs; i++)
-		run(&state);
 	require(runs < 1000 || accepted > runs / 20, "hardly anything was a record");
 	require(runs < 1000 || glanced > runs / 100, "hardly any number was seen at a glance");
-	printf("fuzz-ndjson: %lu runs from seed %llu, %lu of them records\n", runs,
-	    (unsigned long long)seed, accepted);
+	printf(", %lu of them records\n", accepted);
 	ndjson_free(&fast);
 	ndjson_free(&slow);
 	ndjson_free(&fast_only);

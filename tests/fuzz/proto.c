@@ -6,45 +6,24 @@
  * Built with -fsanitize=fuzzer this is a libFuzzer target; built with
  * -DFUZZ_STANDALONE a program by itself, which mutates seeds of its own:
  *     fuzz-proto [RUNS [SEED]]
- * A fault ends it by abort(3), the bytes that showed it on standard error.
  */
 #include <math.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "json.h"
 #include "ndjson.h"
 #include "proto.h"
+#include "target.h"
 #include "utf8.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define NOW 1732280000.0
 
 static struct proto *reader, *again;
 static struct ndjson *slow, *plain;
-static struct str input;
 static size_t most;   /* records in an upload */
 static unsigned long accepted, stored;
 
 static const struct proto_labels labels = { .kind = RECORD_NOTIFICATION, .watchdog = { "w", 1 },
 	.source = { "w/src", 5 }, .seq = INT64_MAX - 1, .origin = { "me", 2 } };
-
-static void
-require(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "fuzz-proto: %s\ninput: ", what);
-	for (size_t i = 0; i < input.len; i++) {
-		unsigned char c = (unsigned char)input.data[i];
-		fprintf(stderr, c < 0x20 || c > 0x7e || c == '\\' ? "\\x%02x" : "%c", c);
-	}
-	fputc('\n', stderr);
-	abort();
-}
 
 /* An error is one line of ASCII that quotes little: fit for a comment. */
 static void
@@ -276,8 +255,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 #include "mutate.h"
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-
 static const char *const seeds[] = {
 	"{\"action\":\"uploadLogs\",\"logs\":[{\"level\":20,\"time\":1732280000.123456,\"sender\":\"Bridge\","
 	"\"message\":\"Watchdog started\"},{\"level\":0,\"time\":-1,\"sender\":\"\",\"message\":\"\\u00e9]}\\\"\"}]}",
@@ -310,21 +287,11 @@ static const char *const pieces[] = {
 int
 main(int argc, char **argv)
 {
-	unsigned long runs = argc > 1 ? strtoul(argv[1], NULL, 10) : 100000;
-	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
-	struct mutate m = { seeds, COUNT(seeds), pieces, COUNT(pieces), seed + 0x9e3779b97f4a7c15u };
-	uint8_t *data;
-	size_t size;
+	struct mutate m = { seeds, COUNT(seeds), pieces, COUNT(pieces), 0 };
+	unsigned long runs = mutate_main(&m, argc, argv, 100000, mutate_seed);
 
-	for (unsigned long i = 0; i < runs; i++) {
-		data = mutate_input(&m, &size);
-		require(data != NULL, "no memory");
-		LLVMFuzzerTestOneInput(data, size);
-		free(data);
-	}
 	require(runs < 1000 || (accepted > runs / 20 && stored > runs / 40), "hardly anything was taken");
-	printf("fuzz-proto: %lu runs from seed %llu, %lu of them requests, with %lu records\n", runs,
-	    (unsigned long long)seed, accepted, stored);
+	printf(", %lu of them requests, with %lu records\n", accepted, stored);
 	proto_free(&reader);
 	proto_free(&again);
 	ndjson_free(&slow);

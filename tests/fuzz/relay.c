@@ -4,37 +4,18 @@
  * lines, and told of no settled ones, that were not in it.
  *
  * Built with -fsanitize=fuzzer this is a libFuzzer target; built with
- * -DFUZZ_STANDALONE a program by itself, which mutates seeds of its own:
+ * -DFUZZ_STANDALONE a program by itself, which makes inputs of its own:
  *     fuzz-relay [RUNS [SEED]]
- * A fault ends it by abort(3), the bytes that showed it on standard error. Messages stand
- * one behind the other, each with its length in two bytes before it.
+ * Messages stand one behind the other, each with its length in two bytes before it.
  */
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "relay_pull.h"
 #include "relay_push.h"
+#include "target.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static struct str input;
 static unsigned long taken;
-
-static void
-require(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "fuzz-relay: %s\ninput: ", what);
-	for (size_t i = 0; i < input.len; i++) {
-		unsigned char c = (unsigned char)input.data[i];
-		fprintf(stderr, c < 0x20 || c > 0x7e || c == '\\' ? "\\x%02x" : "%c", c);
-	}
-	fputc('\n', stderr);
-	abort();
-}
 
 static void
 survives_writing(struct str message)
@@ -167,18 +148,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 #ifdef FUZZ_STANDALONE
 
-/* xorshift64*: the same inputs for the same seed, everywhere. */
-static size_t
-pick(uint64_t *state, size_t below)
-{
-	*state ^= *state >> 12;
-	*state ^= *state << 25;
-	*state ^= *state >> 27;
-	return (size_t)((*state * 2685821657736338717u) >> 33) % below;
-}
+#include "mutate.h"
 
 static void
-add_message(struct buf *b, uint64_t *state)
+add_message(struct buf *b, struct mutate *m)
 {
 	static const char *const lines[] = {
 		"{\"source\":\"s\",\"seq\":1,\"level\":1,\"time\":1,\"sender\":\"\",\"message\":\"\"}\n",
@@ -187,10 +160,10 @@ add_message(struct buf *b, uint64_t *state)
 		    "\"sender\":\"\",\"message\":\"\"}\n",
 		"{\"source\":\"me/s\",\"seq\":2}\n\n", "nonsense\n", "{\"ack\":{\"source\":\"s\",\"seq\":1}}\n",
 	};
-	struct relay_frame f = { .type = (enum relay_type)pick(state, RELAY_TYPES),
-	    .greeting = 1 + pick(state, 8) / 7, .number = pick(state, 3),
-	    .nth = pick(state, 3), .credit = pick(state, 2000),
-	    .text = str_of(lines[pick(state, sizeof(lines) / sizeof(lines[0]))]) };
+	struct relay_frame f = { .type = (enum relay_type)mutate_pick(m, RELAY_TYPES),
+	    .greeting = 1 + mutate_pick(m, 8) / 7, .number = mutate_pick(m, 3),
+	    .nth = mutate_pick(m, 3), .credit = mutate_pick(m, 2000),
+	    .text = str_of(lines[mutate_pick(m, COUNT(lines))]) };
 	size_t at = b->len, len;
 
 	require(buf_add(b, "..", 2) == 0 && relay_write(b, &f) == 0, "no memory");
@@ -199,31 +172,26 @@ add_message(struct buf *b, uint64_t *state)
 	b->data[at + 1] = (char)len;
 }
 
+static void
+make_one(struct mutate *m)
+{
+	struct buf b = { 0 };
+
+	for (size_t n = mutate_pick(m, 8); n > 0; n--)
+		add_message(&b, m);
+	for (size_t n = mutate_pick(m, 4); n > 0 && b.len > 0; n--)
+		b.data[mutate_pick(m, b.len)] = (char)mutate_pick(m, 256);
+	mutate_try(b.len > 0 ? b.data : "", b.len);
+	buf_free(&b);
+}
+
 int
 main(int argc, char **argv)
 {
-	unsigned long runs = argc > 1 ? strtoul(argv[1], NULL, 10) : 30000;
-	unsigned long seed = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
-	uint64_t state = seed * 2 + 1;
-	struct buf b = { 0 };
-	uint8_t *copy;
+	struct mutate m = { .state = 0 };
 
-	for (unsigned long i = 0; i < runs; i++) {
-		b.len = 0;
-		for (size_t n = pick(&state, 8); n > 0; n--)
-			add_message(&b, &state);
-		for (size_t n = pick(&state, 4); n > 0 && b.len > 0; n--)
-			b.data[pick(&state, b.len)] = (char)pick(&state, 256);
-		/* Of its very size, so that reading behind it is found. */
-		if ((copy = malloc(b.len + (b.len == 0))) == NULL)
-			return 1;
-		if (b.len > 0)
-			memcpy(copy, b.data, b.len);
-		LLVMFuzzerTestOneInput(copy, b.len);
-		free(copy);
-	}
-	printf("fuzz-relay: %lu runs from seed %lu, %lu messages taken\n", runs, seed, taken);
-	buf_free(&b);
+	mutate_main(&m, argc, argv, 30000, make_one);
+	printf(", %lu messages taken\n", taken);
 	return 0;
 }
 

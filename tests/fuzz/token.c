@@ -6,39 +6,17 @@
  * Built with -fsanitize=fuzzer this is a libFuzzer target; built with
  * -DFUZZ_STANDALONE a program by itself, which mutates seeds of its own:
  *     fuzz-token [RUNS [SEED]]
- * A fault ends it by abort(3), the bytes that showed it on standard error.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "../unit/recut.h"
 #include "auth.h"
+#include "target.h"
 #include "token.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define NOW 1732280000.0
 #define RECUT_MAX 160   /* bytes of signed text: the ways to cut it are many */
 
 static struct auth *anybody;
-static struct str input;
 static unsigned long accepted;
-
-static void
-require(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "fuzz-token: %s\ninput: ", what);
-	for (size_t i = 0; i < input.len; i++) {
-		unsigned char c = (unsigned char)input.data[i];
-		fprintf(stderr, c < 0x20 || c > 0x7e || c == '\\' ? "\\x%02x" : "%c", c);
-	}
-	fputc('\n', stderr);
-	abort();
-}
 
 static void
 proper_error(const struct error *e)
@@ -118,8 +96,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 #include "mutate.h"
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-
 static const char *const seeds[] = {
 	"{\"code\":\"0000000000000004\",\"id\":17,\"time\":1732280000,\"belongs\":null,\"perm\":0,"
 	"\"signature\":\"QUJDRA==\"}",
@@ -145,21 +121,11 @@ static const char *const pieces[] = {
 int
 main(int argc, char **argv)
 {
-	unsigned long runs = argc > 1 ? strtoul(argv[1], NULL, 10) : 60000;
-	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
-	struct mutate m = { seeds, COUNT(seeds), pieces, COUNT(pieces), seed + 0x9e3779b97f4a7c15u };
-	uint8_t *data;
-	size_t size;
+	struct mutate m = { seeds, COUNT(seeds), pieces, COUNT(pieces), 0 };
+	unsigned long runs = mutate_main(&m, argc, argv, 60000, mutate_seed);
 
-	for (unsigned long i = 0; i < runs; i++) {
-		data = mutate_input(&m, &size);
-		require(data != NULL, "no memory");
-		LLVMFuzzerTestOneInput(data, size);
-		free(data);
-	}
 	require(runs < 1000 || accepted > runs / 20, "hardly anything was a token");
-	printf("fuzz-token: %lu runs from seed %llu, %lu of them tokens\n", runs,
-	    (unsigned long long)seed, accepted);
+	printf(", %lu of them tokens\n", accepted);
 	auth_free(&anybody);
 	return 0;
 }
