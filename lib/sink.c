@@ -7,13 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
 
 #include "sink_answers.h"
 #include "sink_link.h"
 #include "sink_queue.h"
+#include "sink_settings.h"
 
 #define PIECES 4   /* reads in a row: answers must not hold up the event loop */
 
@@ -34,46 +34,6 @@ struct sink {
 
 /* ---- life ---- */
 
-static int
-copy_command(struct sink_settings *s, char *const *command)
-{
-	size_t n = 0;
-	char **copy;
-
-	while (command[n] != NULL)
-		n++;
-	if ((copy = calloc(n + 1, sizeof(*copy))) == NULL)
-		return -1;
-	s->command = copy;
-	for (size_t i = 0; i < n; i++)
-		if ((copy[i] = strdup(command[i])) == NULL)
-			return -1;
-	return 0;
-}
-
-static int
-copy_settings(struct sink_settings *to, const struct sink_settings *from, struct error *e)
-{
-	*to = *from;
-	to->command = NULL;
-	to->path = NULL;
-	if (from->command != NULL && copy_command(to, from->command) == -1)
-		return error_memory(e);
-	if (from->path != NULL && (to->path = strdup(from->path)) == NULL)
-		return error_memory(e);
-	return 0;
-}
-
-static void
-free_settings(struct sink_settings *s)
-{
-	if (s->command != NULL)
-		for (char *const *arg = s->command; *arg != NULL; arg++)
-			free(*arg);
-	free((char **)s->command);
-	free((char *)s->path);
-}
-
 /* Free what is not parcels. */
 static void
 take_down(struct sink *s)
@@ -81,26 +41,21 @@ take_down(struct sink *s)
 	sink_link_free(&s->link);
 	sink_answers_free(&s->answers);
 	sink_queue_free(&s->queue);
-	free_settings(&s->settings);
+	sink_settings_free(&s->settings);
 	free(s);
 }
 
 struct sink *
 sink_new(const struct sink_settings *settings, struct error *e)
 {
-	struct sockaddr_un address;
-	struct sink *s;
+	struct sink *s = calloc(1, sizeof(*s));
 
-	if (settings->path != NULL && strlen(settings->path) >= sizeof(address.sun_path)) {
-		error_set(e, ERROR_USAGE, "%s: too long for the path of a socket", settings->path);
-		return NULL;
-	}
-	if ((s = calloc(1, sizeof(*s))) == NULL) {
+	if (s == NULL) {
 		error_memory(e);
 		return NULL;
 	}
 	s->delay = settings->retry_min;
-	if (copy_settings(&s->settings, settings, e) == -1 ||
+	if (sink_settings_copy(&s->settings, settings, e) == -1 ||
 	    (s->answers = sink_answers_new(e)) == NULL ||
 	    (s->link = sink_link_new(&s->settings, e)) == NULL)
 		goto fail;
