@@ -43,9 +43,8 @@ until_true() {
 
 # records N [TIME]: N plain log records, a second apart, on standard output.
 records() {
-	local i
-	for ((i = 1; i <= $1; i++)); do
-		printf '{"kind":"log","watchdog":"w1","level":30,"time":%d.5,"sender":"test","message":"number %d"}\n' \
-			$((${2:-1700000000} + i)) "$i"
-	done
+	awk -v n="$1" -v time="${2:-1700000000}" 'BEGIN {
+		for (i = 1; i <= n; i++)
+			printf "{\"kind\":\"log\",\"watchdog\":\"w1\",\"level\":30,\"time\":%d.5,\"sender\":\"test\",\"message\":\"number %d\"}\n", time + i, i
+	}'
 }
