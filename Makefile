@@ -10,10 +10,10 @@ CFLAGS = -O2 -g
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	-Wwrite-strings -Wvla -Wformat=2 -Wno-format-nonliteral $(if $(CI),-Werror)
 SANITIZERS = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
-ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DMONITOR_VERSION='"$(VERSION)"' -Ilib -Icmd -I$(BUILD) \
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DMONITOR_VERSION='"$(VERSION)"' -Ilib -Icmd -I$(BUILD) -isystem /usr/include/postgresql \
 	$(WARNINGS) $(SANITIZERS) -pthread $(CPPFLAGS) $(CFLAGS) -MMD -MP
 ALL_LDFLAGS = $(SANITIZERS) -pthread $(LDFLAGS)
-LIBS = -Wl,--as-needed -lsqlite3 -ljansson -lcurl -lwebsockets -lev -lzmq -lssl -lcrypto -lm
+LIBS = -Wl,--as-needed -lsqlite3 -ljansson -lcurl -lwebsockets -lev -lzmq -lpq -lssl -lcrypto -lm
 
 PROGRAMS = monitor-ingest monitor-query monitor-purge monitor-wsd monitor-zmq
 MANUALS = $(wildcard man/*.[1-8])
@@ -62,13 +62,14 @@ $(LIB) $(COMMAND):
 	rm -f $@
 	$(AR) rcs $@ $^
 
-# The schema, as C: one string a file, named for it.
+# The schemas, as C: one string a file, named for it.
 $(BUILD)/schema_%.h: lib/schema/%.sql
 	@mkdir -p $(@D)
 	{ echo 'static const char schema_$*[] ='; \
-	  sed -e 's/[[:space:]]*--.*$$//' -e '/^[[:space:]]*$$/d' -e 's/["\\]/\\&/g' -e 's/^\(.*\)$$/"\1\\n"/' $<; \
+	  sed -e 's/["\\]/\\&/g' -e 's/\t/\\t/g' -e 's/^\(.*\)$$/"\1\\n"/' $<; \
 	  echo ';'; } > $@
 $(BUILD)/lib/sqlite/schema.o: $(BUILD)/schema_sqlite.h
+$(BUILD)/lib/postgres/schema.o: $(BUILD)/schema_postgres.h $(BUILD)/schema_postgres_roles.h
 
 define program
 $$(BUILD)/$(1): $$(patsubst %.c,$$(BUILD)/%.o,$$(wildcard cmd/$(1)/*.c)) $$(COMMAND) $$(LIB)

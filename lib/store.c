@@ -10,7 +10,7 @@ struct store {
 };
 
 /* The engines, the one that takes every plain path last. */
-static const struct store_backend *const engines[] = { &store_sqlite };
+static const struct store_backend *const engines[] = { &store_postgres, &store_sqlite };
 
 static const struct store_backend *
 engine_for(const char *url, const char **rest, struct error *e)
@@ -62,6 +62,13 @@ store_close(struct store **sp)
 	(*sp)->engine->close((*sp)->impl);
 	free(*sp);
 	*sp = NULL;
+}
+
+void
+store_trouble(struct store *s, const struct store_trouble *t)
+{
+	if (s->engine->trouble != NULL)
+		s->engine->trouble(s->impl, t);
 }
 
 int

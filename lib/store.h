@@ -4,7 +4,7 @@
  * A store keeps records in the order in which it took them (their arrival, a
  * number that never repeats), finds them again by time, watchdog, sender and
  * level, and forgets them when told to. A URL picks the engine: a path or
- * "sqlite:PATH".
+ * "sqlite:PATH"; "postgresql://...", or "host=... dbname=..." as libpq takes it.
  *
  * A store opened STORE_READ never writes, and needs no permission to; it holds
  * no lock or transaction between calls. A `struct store` and what comes out of
@@ -35,6 +35,16 @@ enum store_mode {
 /* Caller owns the store and closes it with store_close(). */
 struct store *store_open(const char *url, enum store_mode mode, struct error *e);
 void store_close(struct store **s);
+
+/* Adding to a store that is reached over a network lasts as long as its trouble does:
+ * `tell` is told why when that begins, and NULL when it is over (on the thread that adds),
+ * and store_add() gives up (ERROR_NONE) when `stop_fd`, unless it is -1, polls readable. */
+struct store_trouble {
+	int stop_fd;
+	void (*tell)(void *arg, const char *why);
+	void *arg;
+};
+void store_trouble(struct store *s, const struct store_trouble *t);
 
 /* The store behind a daemon: of one watchdog's records, that of the token, which labels
  * what is added. It can be asked, and added to, nothing else (ERROR_USAGE). For

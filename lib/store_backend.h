@@ -19,6 +19,9 @@ struct store_backend {
 	void *(*open)(const char *rest, enum store_mode mode, struct error *e);
 	void (*close)(void *impl);
 
+	/* NULL where nothing is reached over a network. */
+	void (*trouble)(void *impl, const struct store_trouble *t);
+
 	int (*add)(void *impl, const struct store_offer *offers, size_t n,
 	    struct store_added *added, struct error *e);
 
@@ -53,6 +56,7 @@ struct store_backend {
 };
 
 extern const struct store_backend store_sqlite;
+extern const struct store_backend store_postgres;
 
 /* Opened by what a URL cannot hold: a token. */
 extern const struct store_backend store_remote;

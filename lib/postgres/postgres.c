@@ -1,0 +1,186 @@
+#include "postgres/postgres.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+
+#include "crypto.h"
+
+/* How long to wait before an attempt: at first, and at most. */
+enum { AGAIN_MS = 100, AGAIN_MS_MAX = 5000 };
+
+static const char *const programs[] = {
+	[STORE_READ] = "monitor reader",
+	[STORE_WRITE] = "monitor writer",
+	[STORE_PURGE] = "monitor purger",
+};
+
+/* ---- the connection -------------------------------------------------------------- */
+
+void
+postgres_disconnect(struct postgres *s)
+{
+	pq_close(&s->pq);
+}
+
+int
+postgres_connect(struct postgres *s, struct error *e)
+{
+	if (s->pq != NULL && !pq_lost(s->pq))
+		return 0;
+	postgres_disconnect(s);
+	s->pq = pq_open(s->conninfo, programs[s->mode], s->mode != STORE_READ, s->trouble.stop_fd, e);
+	if (s->pq == NULL)
+		return -1;
+	if (postgres_check(s, e) == 0)
+		return 0;
+	postgres_disconnect(s);
+	return -1;
+}
+
+int
+postgres_query(struct postgres *s, const char *sql, const struct pq_params *p,
+    struct pq_rows **rows, struct error *e)
+{
+	for (int i = 0; i < 2; i++) {
+		if (postgres_connect(s, e) == -1)
+			return -1;
+		if (pq_query(s->pq, sql, p, rows, e) == 0)
+			return 0;
+		if (!pq_lost(s->pq))
+			return -1;
+	}
+	return -1;
+}
+
+/* ---- trying again ------------------------------------------------------------------ */
+
+/* Half of it by chance: those who lost the same server do not come back all at once. */
+static int
+wait_ms(unsigned tries)
+{
+	int ms = tries < 6 ? AGAIN_MS << tries : AGAIN_MS_MAX;
+	unsigned char chance = 0;
+
+	crypto_random(&chance, sizeof(chance), NULL);
+	if (ms > AGAIN_MS_MAX)
+		ms = AGAIN_MS_MAX;
+	return ms / 2 + ms / 2 * chance / 256;
+}
+
+int
+postgres_again(struct postgres *s, unsigned *tries, struct error *e)
+{
+	struct pollfd fd = { .fd = s->trouble.stop_fd, .events = POLLIN };
+
+	if (e->kind != ERROR_BUSY)
+		return -1;
+	if (*tries == 0 && s->trouble.tell != NULL)
+		s->trouble.tell(s->trouble.arg, e->text);
+	if (poll(&fd, 1, wait_ms((*tries)++)) == 1)
+		return error_set(e, ERROR_NONE, "stopped");
+	return 0;
+}
+
+void
+postgres_well(struct postgres *s, unsigned *tries)
+{
+	if (*tries > 0 && s->trouble.tell != NULL)
+		s->trouble.tell(s->trouble.arg, NULL);
+	*tries = 0;
+}
+
+static void
+postgres_trouble(void *impl, const struct store_trouble *t)
+{
+	((struct postgres *)impl)->trouble = *t;
+}
+
+/* ---- opening ------------------------------------------------------------------------ */
+
+static bool
+postgres_claims(const char *url, const char **rest)
+{
+	*rest = url;
+	return pq_claims(url);
+}
+
+static void
+postgres_close(void *impl)
+{
+	struct postgres *s = impl;
+
+	if (s == NULL)
+		return;
+	postgres_news_free(&s->news);
+	postgres_adder_free(&s->adder);
+	postgres_disconnect(s);
+	free(s->conninfo);
+	free(s);
+}
+
+/* Who adds need not find the server there: store_add() waits for it. */
+static void *
+postgres_open(const char *conninfo, enum store_mode mode, struct error *e)
+{
+	struct postgres *s = calloc(1, sizeof(*s));
+	struct error why;
+
+	if (s == NULL || (s->conninfo = strdup(conninfo)) == NULL) {
+		postgres_close(s);
+		error_memory(e);
+		return NULL;
+	}
+	s->mode = mode;
+	s->trouble.stop_fd = -1;
+	pq_describe(conninfo, s->where, sizeof(s->where));
+	if (postgres_connect(s, &why) == 0 || (mode == STORE_WRITE && why.kind == ERROR_BUSY))
+		return s;
+	if (e != NULL)
+		*e = why;
+	postgres_close(s);
+	return NULL;
+}
+
+/* ---- what PostgreSQL has its own tools for ---------------------------------------------- */
+
+static int
+postgres_backup(void *impl, const char *path, struct error *e)
+{
+	(void)path;
+	return error_set(e, ERROR_USAGE, "%s: pg_dump and pg_basebackup make backups of PostgreSQL",
+	    ((struct postgres *)impl)->where);
+}
+
+static int
+postgres_salvage(void *impl, const char *path, struct store_salvaged *out, struct error *e)
+{
+	(void)path;
+	(void)out;
+	return error_set(e, ERROR_USAGE, "%s: salvage into a file, then pipe that here",
+	    ((struct postgres *)impl)->where);
+}
+
+const struct store_backend store_postgres = {
+	.name = "postgresql",
+	.claims = postgres_claims,
+	.open = postgres_open,
+	.close = postgres_close,
+	.trouble = postgres_trouble,
+	.add = postgres_add,
+	.ask = postgres_ask,
+	.next = postgres_next,
+	.position = postgres_position,
+	.end_ask = postgres_end_ask,
+	.end = postgres_end,
+	.watch = postgres_watch,
+	.watched = postgres_watched,
+	.await = postgres_await,
+	.tally = postgres_tally,
+	.span = postgres_span,
+	.stats = postgres_stats,
+	.backup = postgres_backup,
+	.verify = postgres_verify,
+	.salvage = postgres_salvage,
+	.purge = postgres_purge,
+};

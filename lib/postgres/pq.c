@@ -1,0 +1,681 @@
+#include "postgres/pq.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <libpq-fe.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "when.h"
+
+/* OIDs of types (pg_type.dat): they never change. */
+enum { OID_INT8 = 20, OID_TEXT = 25, OID_FLOAT8 = 701, OID_TEXT_ARRAY = 1009, OID_INT8_ARRAY = 1016 };
+
+#define CONNECT_SECONDS 10
+#define WHERE_SIZE 256
+
+struct pq {
+	PGconn *conn;
+	char where[WHERE_SIZE];
+	char state[6];
+	bool pooled;
+};
+
+/* ---- errors ----------------------------------------------------------------- */
+
+/* What an SQLSTATE, or the beginning of one, means to the caller; the first that fits. */
+static const struct {
+	const char *state;
+	enum error_kind kind;
+} kinds[] = {
+	{ "08", ERROR_BUSY },       /* the connection */
+	{ "25006", ERROR_BUSY },    /* a standby, which may be promoted */
+	{ "28", ERROR_DENIED },     /* who are you? */
+	{ "3D", ERROR_ABSENT },     /* no such database */
+	{ "3F", ERROR_ABSENT },     /* no such schema, */
+	{ "42P01", ERROR_ABSENT },  /* table, */
+	{ "42883", ERROR_ABSENT },  /* or function */
+	{ "42501", ERROR_DENIED },
+	{ "40", ERROR_BUSY },       /* deadlock, serialization */
+	{ "53100", ERROR_FULL },
+	{ "53", ERROR_BUSY },       /* too many connections, memory */
+	{ "55P03", ERROR_BUSY },    /* lock timeout */
+	{ "57", ERROR_BUSY },       /* cancelled, shutting down, starting up */
+	{ "22021", ERROR_INVALID },
+	{ "XX001", ERROR_CORRUPT },
+	{ "XX002", ERROR_CORRUPT },
+};
+
+static enum error_kind
+kind_of(const char *state)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strncmp(state, kinds[i].state, strlen(kinds[i].state)) == 0)
+			return kinds[i].kind;
+	return ERROR_SYSTEM;
+}
+
+/* libpq's messages have several lines, and prefixes; the first line says it. */
+static int
+first_line(const char *text)
+{
+	return (int)strcspn(text, "\n");
+}
+
+static const char *
+without_severity(const char *text)
+{
+	static const char *const words[] = { "ERROR:  ", "FATAL:  ", "PANIC:  " };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		const char *at = strstr(text, words[i]);
+		if (at != NULL)
+			return at + strlen(words[i]);
+	}
+	return text;
+}
+
+/* The connection's own trouble. */
+static int
+conn_error(struct pq *q, struct error *e)
+{
+	const char *text = without_severity(PQerrorMessage(q->conn));
+
+	q->state[0] = '\0';
+	return error_set(e, pq_lost(q) ? ERROR_BUSY : ERROR_SYSTEM, "%s: %.*s", q->where,
+	    first_line(text), text);
+}
+
+static int
+result_error(struct pq *q, const PGresult *r, struct error *e)
+{
+	const char *state = r == NULL ? NULL : PQresultErrorField(r, PG_DIAG_SQLSTATE);
+	const char *text = r == NULL ? NULL : PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+
+	if (state == NULL || text == NULL)
+		return conn_error(q, e);
+	snprintf(q->state, sizeof(q->state), "%s", state);
+	return error_set(e, kind_of(state), "%s: %.*s", q->where, first_line(text), text);
+}
+
+const char *
+pq_state(const struct pq *q)
+{
+	return q->state;
+}
+
+/* ---- connecting --------------------------------------------------------------- */
+
+/* A file may have '=' in its name: only a keyword of libpq's before it counts. */
+bool
+pq_claims(const char *url)
+{
+	size_t n = strcspn(url, "= ");
+	PQconninfoOption *all, *o;
+	bool known = false;
+
+	if (strncmp(url, "postgresql://", 13) == 0 || strncmp(url, "postgres://", 11) == 0)
+		return true;
+	if (url[n + strspn(url + n, " ")] != '=' || (all = PQconndefaults()) == NULL)
+		return false;
+	for (o = all; o->keyword != NULL && !known; o++)
+		known = strlen(o->keyword) == n && strncmp(o->keyword, url, n) == 0;
+	PQconninfoFree(all);
+	return known;
+}
+
+static const char *
+option(const PQconninfoOption *options, const char *keyword)
+{
+	for (const PQconninfoOption *o = options; o->keyword != NULL; o++)
+		if (strcmp(o->keyword, keyword) == 0)
+			return o->val;
+	return NULL;
+}
+
+/* Of these only what says where it is. */
+void
+pq_describe(const char *conninfo, char *text, size_t size)
+{
+	PQconninfoOption *o = PQconninfoParse(conninfo, NULL);
+	const char *host = o == NULL ? NULL : option(o, "host");
+	const char *database = o == NULL ? NULL : option(o, "dbname");
+	const char *service = o == NULL ? NULL : option(o, "service");
+
+	if (service != NULL)
+		snprintf(text, size, "postgresql service %s", service);
+	else
+		snprintf(text, size, "postgresql://%s%s%s", host != NULL ? host : "",
+		    database != NULL ? "/" : "", database != NULL ? database : "");
+	PQconninfoFree(o);
+}
+
+/* Add what was not said otherwise. `keywords` and `values` end in NULL. */
+static size_t
+add_default(const PQconninfoOption *said, const char **keywords, const char **values, size_t n,
+    const char *keyword, const char *value)
+{
+	if (option(said, keyword) != NULL)
+		return n;
+	keywords[n] = keyword;
+	values[n] = value;
+	return n + 1;
+}
+
+/* PQconndefaults() knows what the environment says, PQconninfoParse() what the text does;
+ * a service's settings are known to neither. */
+static PGconn *
+start(const char *conninfo, const char *program, bool write, struct error *e)
+{
+	const char *keywords[8] = { "dbname" }, *values[8] = { conninfo };
+	PQconninfoOption *env = PQconndefaults();
+	char *why = NULL;
+	PQconninfoOption *said = PQconninfoParse(conninfo, &why);
+	PGconn *conn = NULL;
+	size_t n = 1;
+
+	if (said == NULL)
+		error_set(e, ERROR_USAGE, "not a connection string: %.*s",
+		    why != NULL ? first_line(why) : 0, why != NULL ? why : "");
+	else if (env == NULL)
+		error_memory(e);
+	else {
+		n = add_default(said, keywords, values, n, "fallback_application_name", program);
+		n = add_default(said, keywords, values, n, "client_encoding", "UTF8");
+		if (write && option(env, "target_session_attrs") != NULL &&
+		    strcmp(option(env, "target_session_attrs"), "any") == 0)
+			n = add_default(said, keywords, values, n, "target_session_attrs", "read-write");
+		if ((conn = PQconnectStartParams(keywords, values, 1)) == NULL)
+			error_memory(e);
+	}
+	PQfreemem(why);
+	PQconninfoFree(said);
+	PQconninfoFree(env);
+	return conn;
+}
+
+/* How long a connection may take to come about. */
+static double
+patience(PGconn *conn)
+{
+	PQconninfoOption *all = PQconninfo(conn);
+	const char *text = all == NULL ? NULL : option(all, "connect_timeout");
+	int seconds = text != NULL ? atoi(text) : 0;
+
+	PQconninfoFree(all);
+	return seconds > 0 ? seconds : CONNECT_SECONDS;
+}
+
+/* Wait until the connection is there, or has failed. */
+static int
+establish(struct pq *q, int stop_fd, struct error *e)
+{
+	double end = when_ticks() + patience(q->conn), left;
+	PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+
+	while (PQstatus(q->conn) != CONNECTION_BAD && status != PGRES_POLLING_OK &&
+	    status != PGRES_POLLING_FAILED) {
+		struct pollfd fds[] = {
+			{ .fd = PQsocket(q->conn),
+			    .events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT },
+			{ .fd = stop_fd, .events = POLLIN },
+		};
+		if ((left = end - when_ticks()) <= 0)
+			return error_set(e, ERROR_BUSY, "%s: no answer", q->where);
+		if (poll(fds, 2, (int)(left * 1000) + 1) == -1 && errno != EINTR)
+			return error_errno(e, errno, "poll");
+		if (fds[1].revents != 0)
+			return error_set(e, ERROR_NONE, "stopped");
+		if (fds[0].revents != 0)
+			status = PQconnectPoll(q->conn);
+	}
+	return PQstatus(q->conn) == CONNECTION_OK ? 0 : -1;
+}
+
+/* Why it did not come about: libpq says an SQLSTATE of none. What cannot pass by itself is
+ * known by the words that no translation changes here (lc_messages is the server's). */
+static int
+connect_error(struct pq *q, struct error *e)
+{
+	const char *text = PQerrorMessage(q->conn);
+	enum error_kind kind = ERROR_BUSY;
+
+	if (PQconnectionNeedsPassword(q->conn) || PQconnectionUsedPassword(q->conn) ||
+	    strstr(text, "authentication failed") != NULL || strstr(text, "pg_hba.conf") != NULL ||
+	    (strstr(text, "role \"") != NULL && strstr(text, "does not exist") != NULL))
+		kind = ERROR_DENIED;
+	else if (strstr(text, "database \"") != NULL && strstr(text, "does not exist") != NULL)
+		kind = ERROR_ABSENT;
+	else if (strstr(text, "definition of service") != NULL)
+		kind = ERROR_USAGE;
+	text = without_severity(text);
+	return error_set(e, kind, "%s: %.*s", q->where, first_line(text), text);
+}
+
+/* Notices ("... does not exist, skipping") are nobody's business. */
+static void
+ignore_notice(void *arg, const PGresult *r)
+{
+	(void)arg;
+	(void)r;
+}
+
+struct pq *
+pq_open(const char *conninfo, const char *program, bool write, int stop_fd, struct error *e)
+{
+	struct pq *q = calloc(1, sizeof(*q));
+	struct pq_rows *rows = NULL;
+
+	if (q == NULL) {
+		error_memory(e);
+		return NULL;
+	}
+	pq_describe(conninfo, q->where, sizeof(q->where));
+	if ((q->conn = start(conninfo, program, write, e)) == NULL)
+		goto fail;
+	PQsetNoticeReceiver(q->conn, ignore_notice, NULL);
+	if (PQstatus(q->conn) == CONNECTION_BAD) {
+		connect_error(q, e);
+		goto fail;
+	}
+	struct error why = { .text = "" };
+	if (establish(q, stop_fd, &why) == -1) {
+		if (why.text[0] != '\0' && e != NULL)
+			*e = why;
+		else if (why.text[0] == '\0')
+			connect_error(q, e);
+		goto fail;
+	}
+	/* A pooler invents the process that can be cancelled. */
+	if (pq_query(q, "SELECT pg_backend_pid()", NULL, &rows, e) == -1)
+		goto fail;
+	q->pooled = pq_get_int(rows, 0, 0) != PQbackendPID(q->conn);
+	pq_free(&rows);
+	return q;
+fail:
+	pq_close(&q);
+	return NULL;
+}
+
+void
+pq_close(struct pq **q)
+{
+	if (*q == NULL)
+		return;
+	PQfinish((*q)->conn);
+	free(*q);
+	*q = NULL;
+}
+
+bool
+pq_lost(const struct pq *q)
+{
+	return PQstatus(q->conn) != CONNECTION_OK;
+}
+
+const char *
+pq_where(const struct pq *q)
+{
+	return q->where;
+}
+
+bool
+pq_pooled(const struct pq *q)
+{
+	return q->pooled;
+}
+
+int
+pq_server_version(const struct pq *q)
+{
+	return PQserverVersion(q->conn);
+}
+
+/* ---- parameters --------------------------------------------------------------- */
+
+static void
+add_param(struct pq_params *p, unsigned type, const void *value, size_t n)
+{
+	if (p->n == PQ_PARAMS_MAX)
+		abort();
+	p->types[p->n] = type;
+	p->values[p->n] = value;
+	p->lengths[p->n] = (int)n;
+	p->n++;
+}
+
+static void
+add_number(struct pq_params *p, unsigned type, uint64_t bits)
+{
+	unsigned char *number = p->numbers[p->n < PQ_PARAMS_MAX ? p->n : 0];
+
+	bits = htobe64(bits);
+	memcpy(number, &bits, sizeof(bits));
+	add_param(p, type, number, sizeof(bits));
+}
+
+void
+pq_int(struct pq_params *p, int64_t n)
+{
+	add_number(p, OID_INT8, (uint64_t)n);
+}
+
+void
+pq_double(struct pq_params *p, double d)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &d, sizeof(bits));
+	add_number(p, OID_FLOAT8, bits);
+}
+
+void
+pq_text(struct pq_params *p, struct str s)
+{
+	add_param(p, OID_TEXT, s.data, s.len);
+}
+
+/* The head of an array of one dimension (array_recv()); its length is put in at the end. */
+struct array_head {
+	uint32_t dimensions, has_null, type, length, lower;
+};
+
+int
+pq_array_begin(struct buf *b, enum pq_array of)
+{
+	struct array_head h = { htobe32(1), 0, htobe32(of == PQ_TEXTS ? OID_TEXT : OID_INT8), 0, htobe32(1) };
+
+	b->len = 0;
+	return buf_add(b, &h, sizeof(h));
+}
+
+static int
+add_element(struct buf *b, const void *data, size_t n)
+{
+	uint32_t length = htobe32((uint32_t)n), count;
+
+	if (buf_reserve(b, sizeof(length) + n) == -1)
+		return -1;
+	buf_add(b, &length, sizeof(length));
+	buf_add(b, data, n);
+	memcpy(&count, b->data + offsetof(struct array_head, length), sizeof(count));
+	count = htobe32(be32toh(count) + 1);
+	memcpy(b->data + offsetof(struct array_head, length), &count, sizeof(count));
+	return 0;
+}
+
+int
+pq_array_text(struct buf *b, struct str s)
+{
+	return add_element(b, s.data, s.len);
+}
+
+int
+pq_array_int(struct buf *b, int64_t n)
+{
+	uint64_t bits = htobe64((uint64_t)n);
+
+	return add_element(b, &bits, sizeof(bits));
+}
+
+void
+pq_array(struct pq_params *p, struct buf *b, enum pq_array of)
+{
+	add_param(p, of == PQ_TEXTS ? OID_TEXT_ARRAY : OID_INT8_ARRAY, b->data, b->len);
+}
+
+/* ---- rows ----------------------------------------------------------------------- */
+
+/* There is no struct pq_rows: it is libpq's PGresult. */
+static const PGresult *
+result_of(const struct pq_rows *r)
+{
+	return (const PGresult *)r;
+}
+
+void
+pq_free(struct pq_rows **r)
+{
+	PQclear((PGresult *)*r);
+	*r = NULL;
+}
+
+size_t
+pq_count(const struct pq_rows *r)
+{
+	return (size_t)PQntuples(result_of(r));
+}
+
+uint64_t
+pq_affected(const struct pq_rows *r)
+{
+	return strtoull(PQcmdTuples((PGresult *)(uintptr_t)r), NULL, 10);
+}
+
+bool
+pq_is_null(const struct pq_rows *r, size_t row, int column)
+{
+	return PQgetisnull(result_of(r), (int)row, column);
+}
+
+int64_t
+pq_get_int(const struct pq_rows *r, size_t row, int column)
+{
+	const unsigned char *p = (const unsigned char *)PQgetvalue(result_of(r), (int)row, column);
+	int n = PQgetlength(result_of(r), (int)row, column);
+	uint64_t bits = n > 1 && p[0] & 0x80 ? UINT64_MAX : 0;   /* a bool is one byte */
+
+	for (int i = 0; i < n; i++)
+		bits = bits << 8 | p[i];
+	return (int64_t)bits;
+}
+
+double
+pq_get_double(const struct pq_rows *r, size_t row, int column)
+{
+	uint64_t bits = (uint64_t)pq_get_int(r, row, column);
+	double d;
+
+	memcpy(&d, &bits, sizeof(d));
+	return d;
+}
+
+struct str
+pq_get_text(const struct pq_rows *r, size_t row, int column)
+{
+	if (PQgetisnull(result_of(r), (int)row, column))
+		return (struct str){ NULL, 0 };
+	return (struct str){ PQgetvalue(result_of(r), (int)row, column),
+	    (size_t)PQgetlength(result_of(r), (int)row, column) };
+}
+
+/* ---- statements -------------------------------------------------------------------- */
+
+static const struct pq_params none;
+
+static int
+send_params(struct pq *q, const char *sql, const struct pq_params *p, struct error *e)
+{
+	static const int binary[PQ_PARAMS_MAX] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
+
+	if (p == NULL)
+		p = &none;
+	if (PQsendQueryParams(q->conn, sql, p->n, p->types, p->values, p->lengths, binary, 1) == 1)
+		return 0;
+	return conn_error(q, e);
+}
+
+/* The statement's result: taken, or why it failed. */
+static int
+keep_result(struct pq *q, PGresult *r, struct pq_rows **rows, struct error *e)
+{
+	int rc = 0;
+
+	if (r == NULL || (PQresultStatus(r) != PGRES_TUPLES_OK &&
+	    PQresultStatus(r) != PGRES_COMMAND_OK))
+		rc = result_error(q, r, e);
+	if (rc == 0 && rows != NULL)
+		*rows = (struct pq_rows *)r;
+	else
+		PQclear(r);
+	return rc;
+}
+
+/* To the end of what a statement gives. */
+static void
+drain(struct pq *q)
+{
+	PGresult *r;
+
+	while ((r = PQgetResult(q->conn)) != NULL) {
+		ExecStatusType status = PQresultStatus(r);
+		PQclear(r);
+		if (status == PGRES_COPY_IN && PQputCopyEnd(q->conn, "stopped") == -1)
+			break;
+		if (pq_lost(q))
+			break;
+	}
+}
+
+int
+pq_send(struct pq *q, const char *sql, const struct pq_params *p, struct error *e)
+{
+	return send_params(q, sql, p, e);
+}
+
+int
+pq_fetch(struct pq *q, struct pq_rows **rows, struct error *e)
+{
+	PGresult *r = PQgetResult(q->conn);
+
+	if (rows != NULL)
+		*rows = NULL;
+	drain(q);
+	return keep_result(q, r, rows, e);
+}
+
+int
+pq_query(struct pq *q, const char *sql, const struct pq_params *p, struct pq_rows **rows,
+    struct error *e)
+{
+	if (rows != NULL)
+		*rows = NULL;
+	return send_params(q, sql, p, e) == -1 ? -1 : pq_fetch(q, rows, e);
+}
+
+int
+pq_run(struct pq *q, const char *sql, struct error *e)
+{
+	return keep_result(q, PQexec(q->conn, sql), NULL, e);
+}
+
+/* Each statement's result is followed by a NULL, and all by that of the Sync. */
+static int
+pipeline_results(struct pq *q, struct pq_step *steps, size_t n, struct error *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < n && !pq_lost(q); i++) {
+		PGresult *r = PQgetResult(q->conn);
+		if (r != NULL && PQresultStatus(r) == PGRES_PIPELINE_ABORTED) {
+			PQclear(r);
+			rc = -1;
+		} else if (keep_result(q, r, &steps[i].rows, rc == 0 ? e : NULL) == -1) {
+			rc = -1;
+		}
+		while (!pq_lost(q) && (r = PQgetResult(q->conn)) != NULL)
+			PQclear(r);
+	}
+	if (pq_lost(q))
+		return rc == 0 ? conn_error(q, e) : -1;
+	PQclear(PQgetResult(q->conn));
+	return rc;
+}
+
+int
+pq_pipeline(struct pq *q, struct pq_step *steps, size_t n, struct error *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < n; i++)
+		steps[i].rows = NULL;
+	if (PQenterPipelineMode(q->conn) != 1)
+		return conn_error(q, e);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = send_params(q, steps[i].sql, steps[i].params, e);
+	if (rc == 0 && PQpipelineSync(q->conn) != 1)
+		rc = conn_error(q, e);
+	if (rc == 0)
+		rc = pipeline_results(q, steps, n, e);
+	if (PQexitPipelineMode(q->conn) != 1 && rc == 0)
+		rc = conn_error(q, e);
+	return rc;
+}
+
+void
+pq_rollback(struct pq *q)
+{
+	if (PQtransactionStatus(q->conn) != PQTRANS_IDLE)
+		PQclear(PQexec(q->conn, "ROLLBACK"));
+}
+
+/* ---- COPY -------------------------------------------------------------------------- */
+
+int
+pq_copy_begin(struct pq *q, const char *sql, struct error *e)
+{
+	PGresult *r = PQexec(q->conn, sql);
+	int rc = r != NULL && PQresultStatus(r) == PGRES_COPY_IN ? 0 : result_error(q, r, e);
+
+	PQclear(r);
+	return rc;
+}
+
+int
+pq_copy(struct pq *q, const void *data, size_t n, struct error *e)
+{
+	if (PQputCopyData(q->conn, data, (int)n) == 1)
+		return 0;
+	conn_error(q, e);
+	drain(q);
+	return -1;
+}
+
+int
+pq_copy_end(struct pq *q, uint64_t *rows, struct error *e)
+{
+	struct pq_rows *done = NULL;
+
+	if (PQputCopyEnd(q->conn, NULL) != 1)
+		return conn_error(q, e);
+	if (pq_fetch(q, &done, e) == -1)
+		return -1;
+	*rows = pq_affected(done);
+	pq_free(&done);
+	return 0;
+}
+
+/* ---- notifications -------------------------------------------------------------------- */
+
+int
+pq_fd(const struct pq *q)
+{
+	return PQsocket(q->conn);
+}
+
+int
+pq_notified(struct pq *q, struct error *e)
+{
+	PGnotify *n;
+	int came = 0;
+
+	if (PQconsumeInput(q->conn) != 1)
+		return conn_error(q, e);
+	while ((n = PQnotifies(q->conn)) != NULL) {
+		PQfreemem(n);
+		came = 1;
+	}
+	return came;
+}
