@@ -2,6 +2,7 @@
 # A PostgreSQL cluster of one's own, from Debian's package: on a unix socket, for this run only.
 #
 #   tests/postgres.sh start DIR [SETTING=VALUE]...   make it in DIR (new), start it, print its URL
+#   tests/postgres.sh database DIR [NAME]            a new database with a store in it; print its URL
 #   tests/postgres.sh stop DIR                       stop it and remove DIR
 #   tests/postgres.sh restart DIR [fast|immediate]
 #   tests/postgres.sh run DIR COMMAND...             run one of PostgreSQL's programs as its user
@@ -25,6 +26,13 @@ verb=$1 dir=$2
 shift 2
 case $dir in /*) ;; *) dir=$PWD/$dir ;; esac
 data=$dir/data
+project=$(cd "$(dirname "$0")/.." && pwd)
+BUILD=${BUILD:-$project/build}
+case $BUILD in /*) ;; *) BUILD=$project/$BUILD ;; esac
+
+url() {
+	echo "postgresql://monitor@/$1?host=${dir//\//%2F}"
+}
 
 case $verb in
 start)
@@ -41,7 +49,15 @@ start)
 	} | as_server tee -a "$data/postgresql.conf" >"$dir/settings"
 	as_server "$programs/pg_ctl" -D "$data" -l "$dir/log" -w -t 60 start >"$dir/start.log" 3>&-
 	"$programs/createdb" -h "$dir" -U monitor monitor
-	echo "postgresql://monitor@/monitor?host=${dir//\//%2F}"
+	url monitor
+	;;
+database)
+	name=${1-store$$_${RANDOM}}
+	"$programs/createdb" -h "$dir" -U monitor "$name"
+	"$programs/psql" -q -v ON_ERROR_STOP=1 -1 -d "$(url "$name")" -f "$project/lib/schema/postgres.sql" \
+		-f "$project/lib/schema/postgres_roles.sql" -c "INSERT INTO monitor.store VALUES
+			(true, 1, (random() * 1e15)::bigint, 86400, 86400, 86400)"
+	url "$name"
 	;;
 stop)
 	cd /

@@ -1,17 +1,19 @@
 /*
- * fixture.h - a directory to work in, and records to fill stores with.
+ * fixture.h - a directory to work in, stores of either engine, and records to fill them with.
  */
 #ifndef MONITOR_FIXTURE_H
 #define MONITOR_FIXTURE_H
 
 #include <errno.h>
 #include <ftw.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "store.h"
 #include "tap.h"
+#include "when.h"
 
 /* A record with room for its strings. */
 struct sample {
@@ -44,18 +46,82 @@ fixture_clean(void)
 		nftw(fixture_path, fixture_remove, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* A new directory to be in, removed at exit. */
-__attribute__((unused)) static void
-fixture_begin(void)
+/* ---- stores ---------------------------------------------------------------- */
+
+enum { FIXTURE_STORES = 16, FIXTURE_URL = 256 };
+
+/* A command that makes a new store and prints its URL. NULL: a store is a file, which comes to
+ * be when it is first written to. */
+static const char *fixture_maker;
+
+/* When the series of samples begins: the last of them have not come yet. */
+static double fixture_time;
+
+static void
+fixture_make(char url[FIXTURE_URL])
+{
+	FILE *f = popen(fixture_maker, "r");
+
+	if (f == NULL || fgets(url, FIXTURE_URL, f) == NULL || pclose(f) != 0)
+		fixture_fail(fixture_maker, "no store was made");
+	url[strcspn(url, "\n")] = '\0';
+}
+
+/* The URL of the store that these tests call `name`. Good until the program ends. */
+__attribute__((unused)) static const char *
+fixture_url(const char *name)
+{
+	static struct { const char *name; char url[FIXTURE_URL]; } stores[FIXTURE_STORES];
+	size_t i = 0;
+
+	if (fixture_maker == NULL)
+		return name;
+	while (i < FIXTURE_STORES && stores[i].name != NULL && strcmp(stores[i].name, name) != 0)
+		i++;
+	if (i == FIXTURE_STORES)
+		fixture_fail(name, "too many stores");
+	if (stores[i].name == NULL) {
+		stores[i].name = name;
+		fixture_make(stores[i].url);
+	}
+	return stores[i].url;
+}
+
+/* Where there is no store. */
+__attribute__((unused)) static const char *
+fixture_nowhere(void)
+{
+	static char url[FIXTURE_URL + 32];
+
+	if (fixture_maker == NULL)
+		return "nowhere.db";
+	snprintf(url, sizeof(url), "%s&dbname=postgres", fixture_url("nowhere"));
+	return url;
+}
+
+/* A new directory to be in, removed at exit. Stores come from `maker`, unless it is NULL or "". */
+static void
+fixture_begin_on(const char *maker)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (mkdtemp(fixture_path) == NULL || chdir(fixture_path) == -1)
 		fixture_fail(fixture_path, strerror(errno));
+	fixture_maker = maker != NULL && *maker != '\0' ? maker : NULL;
+	fixture_time = floor(when_now()) - 3600;
 	atexit(fixture_clean);
 }
 
-/* The i-th of a series that is always the same: two kinds, 40 watchdogs, 12
- * senders, times that mostly rise; now and then a time or a level far out. */
+/* Stores are files. */
+__attribute__((unused)) static void
+fixture_begin(void)
+{
+	fixture_begin_on(NULL);
+}
+
+/* ---- records --------------------------------------------------------------- */
+
+/* The i-th of a series that is always the same, but for when it begins: two kinds, 40
+ * watchdogs, 12 senders, times that mostly rise; now and then a time or a level far out. */
 __attribute__((unused)) static void
 fixture_sample(struct sample *s, uint64_t i)
 {
@@ -66,7 +132,7 @@ fixture_sample(struct sample *s, uint64_t i)
 	s->record = (struct record){
 		.kind = r % 10 == 0 ? RECORD_NOTIFICATION : RECORD_LOG,
 		.level = (int64_t)(r >> 8) % 6 * 10,
-		.time = 1.7e9 + (double)i / 8 + (double)(r >> 16 & 255) / 64,
+		.time = fixture_time + (double)i / 8 + (double)(r >> 16 & 255) / 64,
 	};
 	if ((r >> 24) % 500 == 0)
 		s->record.time = (double)(r >> 40) / 3;
@@ -114,10 +180,10 @@ fixture_add(struct store *s, const struct sample *samples, size_t n, size_t batc
 }
 
 __attribute__((unused)) static struct store *
-fixture_open(const char *path, enum store_mode mode)
+fixture_open(const char *name, enum store_mode mode)
 {
 	struct error e;
-	struct store *s = store_open(path, mode, &e);
+	struct store *s = store_open(fixture_url(name), mode, &e);
 
 	if (s == NULL)
 		fixture_fail("store_open", e.text);
@@ -126,9 +192,9 @@ fixture_open(const char *path, enum store_mode mode)
 
 /* A new store with the first n samples, closed again. */
 __attribute__((unused)) static void
-fixture_store(const char *path, size_t n)
+fixture_store(const char *name, size_t n)
 {
-	struct store *s = fixture_open(path, STORE_WRITE);
+	struct store *s = fixture_open(name, STORE_WRITE);
 	struct sample *samples = fixture_samples(0, n);
 
 	fixture_add(s, samples, n, 3000);

@@ -147,8 +147,8 @@ filters(void)
 	same(r, "m.db", &q, "w5", SIZE_MAX, "senders and levels");
 	q = request(PROTO_OBJECTS);
 	q.read.kinds = RECORD_KIND_BIT(RECORD_NOTIFICATION);
-	q.read.since = 1.7e9 + 500;
-	q.read.until = 1.7e9 + 2500;
+	q.read.since = fixture_time + 500;
+	q.read.until = fixture_time + 2500;
 	same(r, "m.db", &q, "w5", SIZE_MAX, "a kind and a range of times");
 	q.read.order = QUERY_BY_ARRIVAL;
 	same(r, "m.db", &q, "w5", SIZE_MAX, "a kind and a range of times, by arrival");

@@ -126,8 +126,8 @@ test_filters(void)
 	q.level_max = 20;
 	tap_ok(same_answer(&q) > 1000, "a range of levels");
 	q = query_all();
-	q.since = 1.7e9 + 100.0 / 3;
-	q.until = 1.7e9 + 200.0 / 3;
+	q.since = fixture_time + 100.0 / 3;
+	q.until = fixture_time + 200.0 / 3;
 	tap_ok(same_answer(&q) > 100, "a range of times, to the last bit");
 	q = query_all();
 	q.match = m;

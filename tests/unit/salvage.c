@@ -277,7 +277,7 @@ static void
 purged(void)
 {
 	struct store *s;
-	struct purge p = { .now = 1.7e9 + RECORDS / 8, .level_min = INT64_MIN,
+	struct purge p = { .now = fixture_time + RECORDS / 8, .level_min = INT64_MIN,
 		.window = { RECORDS / 16, RECORDS / 16 } };
 	struct purged gone;
 	struct store_stats st;

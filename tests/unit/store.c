@@ -2,17 +2,11 @@
  * The store, whatever the engine: random records, odd ones among them, held
  * against a plain array that is asked the same questions.
  *
- *	store [URL [SEED]]   the URL names a store that does not exist yet
+ *	store [MAKER [SEED]]   the command MAKER makes a store and prints its URL; without
+ *	                       it, or empty: a file
  */
-#include <math.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <sys/types.h>
-#include <unistd.h>
-
+#include "fixture.h"
 #include "match.h"
-#include "store.h"
-#include "tap.h"
 
 enum { ROUNDS = 60, QUESTIONS = 8, MODEL = 60000, TEXT = 32 };
 
@@ -51,7 +45,7 @@ make_record(struct model *m)
 	struct record r = {
 		.kind = roll(m, 10) == 0 ? RECORD_NOTIFICATION : RECORD_LOG,
 		.level = (int64_t)roll(m, 6) * 10,
-		.time = 1.7e9 + (double)m->n / 9 + (double)roll(m, 1000) / 100,
+		.time = fixture_time + (double)m->n / 9 + (double)roll(m, 1000) / 100,
 		.watchdog = format(m, "w%llu", roll(m, 2) == 0 ? 0 : roll(m, 40)),
 		.sender = format(m, "s%llu", roll(m, 12)),
 		.message = format(m, "message %llu", m->n),
@@ -71,7 +65,7 @@ make_record(struct model *m)
 		r.level = odd_levels[roll(m, 6)];
 		break;
 	case 4:
-		r.time -= (double)roll(m, 100000);   /* late */
+		r.time -= (double)roll(m, 200000);   /* late */
 		break;
 	case 5:
 		r.extra = str_of("{\"pid\":7}");
@@ -268,7 +262,7 @@ make_query(struct model *m, struct str *names, const struct match *match)
 	if (roll(m, 6) == 0)
 		q.level_min = 10;
 	if (roll(m, 2) == 0)
-		q.since = 1.7e9 + (double)roll(m, m->n + 1) / 9;
+		q.since = fixture_time + (double)roll(m, m->n + 1) / 9;
 	if (roll(m, 3) == 0)
 		q.until = q.since + (double)roll(m, 1000);
 	if (roll(m, 5) == 0)
@@ -289,18 +283,18 @@ ask_both(struct store *s, struct model *m, size_t *want, const struct match *mat
 		str_of("w0"), format(m, "s%llu", roll(m, 13)), format(m, "s%llu", roll(m, 13)) };
 	struct query q = make_query(m, names, match);
 	struct cursor cursor = { 0 };
-	size_t n = model_ask(m, &q, 0, want), stop;
+	size_t n = model_ask(m, &q, 0, want), stop, last;
 
 	stop = n == 0 ? 0 : 1 + roll(m, n);
 	if (!agree(s, m, &q, want, n, stop, &cursor))
 		return false;
 	if (stop == 0)
 		return true;
+	last = want[stop - 1];
 	if (q.limit != SIZE_MAX)
 		q.limit = SIZE_MAX, n = model_ask(m, &q, 0, want);
-	for (size_t i = 0; i < n; i++)   /* behind which record is that? */
-		if ((size_t)cursor.arrival == want[i] + 1)
-			stop = i + 1;
+	for (stop = 1; want[stop - 1] != last; stop++)   /* where it is without the limit */
+		;
 	if (roll(m, 2) == 0)
 		q.limit = 1 + roll(m, 200);
 	n = model_ask(m, &q, stop, want);
@@ -332,28 +326,23 @@ test_marks(struct store *s)
 int
 main(int argc, char **argv)
 {
-	char dir[] = "/tmp/store-test-XXXXXX", url[64];
 	struct model m = { .random = argc > 2 ? strtoull(argv[2], NULL, 10) : 88172645463325252u };
-	struct error e = { 0 };
+	struct error e = { .text = "" };
 	struct match *match = match_new(str_of("7"), 0, &e);
 	struct store *s, *reader;
 	size_t *want = calloc(MODEL, sizeof(*want));
 	bool all = true;
 
+	fixture_begin_on(argc > 1 ? argv[1] : NULL);
 	m.records = calloc(MODEL, sizeof(*m.records));
 	m.texts = calloc(MODEL * 4, TEXT);
-	if (want == NULL || m.records == NULL || m.texts == NULL || match == NULL || mkdtemp(dir) == NULL)
-		abort();
-	snprintf(url, sizeof(url), "%s/m.db", dir);
-	tap_ok(store_open(url, STORE_READ, &e) == NULL && e.kind == ERROR_ABSENT,
+	if (want == NULL || m.records == NULL || m.texts == NULL || match == NULL)
+		fixture_fail("main", "out of memory");
+	tap_ok(store_open(fixture_nowhere(), STORE_READ, &e) == NULL && e.kind == ERROR_ABSENT,
 	    "a store that is not there is absent to a reader");
-	e = (struct error){ 0 };
-	s = store_open(argc > 1 ? argv[1] : url, STORE_WRITE, &e);
-	if (!tap_ok(s != NULL, "a writer makes it: %s", e.text))
-		return tap_done();
-	reader = store_open(argc > 1 ? argv[1] : url, STORE_READ, &e);
-	if (!tap_ok(reader != NULL, "and then a reader opens it: %s", e.text))
-		return tap_done();
+	e.text[0] = '\0';
+	s = fixture_open("m.db", STORE_WRITE);
+	reader = fixture_open("m.db", STORE_READ);
 	for (int i = 0; i < ROUNDS && all; i++) {
 		size_t n = roll(&m, 6) == 0 ? 1 + roll(&m, 12000) : 1 + roll(&m, 300);
 		if (m.n + n > MODEL)
@@ -370,10 +359,5 @@ main(int argc, char **argv)
 	free(m.texts);
 	free(m.records);
 	free(want);
-	if (argc < 2) {
-		snprintf(url, sizeof(url), "rm -rf %s", dir);
-		if (system(url) != 0)
-			return 1;
-	}
 	return tap_done();
 }

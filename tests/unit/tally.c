@@ -1,10 +1,12 @@
-/* Counting, held against counting by hand. */
-#include <math.h>
-
+/*
+ * Counting, held against counting by hand.
+ *
+ *	tally [MAKER]   the command MAKER makes a store and prints its URL; without it: files
+ */
 #include "fixture.h"
 #include "match.h"
 
-enum { RECORDS = 40000, ROUNDS = 150 };
+enum { RECORDS = 40000, BATCH = 3000, BATCHES = RECORDS / BATCH + 1, ROUNDS = 150 };
 
 struct group {
 	enum record_kind kind;
@@ -21,6 +23,7 @@ struct groups {
 };
 
 static struct sample *samples;
+static int64_t ends[BATCHES];   /* behind each batch, as the store numbers arrivals */
 static uint64_t state = 1;
 
 static uint64_t
@@ -50,7 +53,7 @@ passes(const struct query *q, size_t i)
 
 	return (q->kinds & RECORD_KIND_BIT(r->kind)) != 0 && r->time >= q->since &&
 	    r->time < q->until && r->level >= q->level_min && r->level <= q->level_max &&
-	    (int64_t)i < q->upto && is_among(q->watchdogs, q->watchdog_count, r->watchdog) &&
+	    (q->upto == INT64_MAX || ends[i / BATCH] <= q->upto) && is_among(q->watchdogs, q->watchdog_count, r->watchdog) &&
 	    is_among(q->senders, q->sender_count, r->sender) &&
 	    (q->match == NULL || match_test(q->match, r->message));
 }
@@ -138,9 +141,9 @@ random_query(struct str names[4], const struct match *match)
 	if (roll(3) == 0)
 		q.kinds = 1 + (unsigned)roll(3);
 	if (roll(2) == 0)
-		q.since = 1.7e9 + (double)roll(RECORDS / 8);
+		q.since = fixture_time + (double)roll(RECORDS / 8);
 	if (roll(2) == 0)
-		q.until = 1.7e9 + (double)roll(RECORDS / 8);
+		q.until = fixture_time + (double)roll(RECORDS / 8);
 	if (roll(3) == 0) {
 		q.watchdogs = names;
 		q.watchdog_count = 1 + roll(2);
@@ -154,7 +157,7 @@ random_query(struct str names[4], const struct match *match)
 	if (roll(4) == 0)
 		q.level_min = (int64_t)roll(40);
 	if (roll(4) == 0)
-		q.upto = (int64_t)roll(RECORDS + 10);
+		q.upto = ends[roll(BATCHES)];
 	if (roll(5) == 0)
 		q.match = match;
 	return q;
@@ -284,18 +287,36 @@ odd_times(void)
 	store_close(&s);
 }
 
+/* All samples, batch by batch. */
+static void
+fill(const char *name)
+{
+	struct store *s = fixture_open(name, STORE_WRITE);
+	struct cursor end;
+	struct error e;
+
+	samples = fixture_samples(0, RECORDS);
+	for (size_t i = 0; i < BATCHES; i++) {
+		size_t n = i < BATCHES - 1 ? BATCH : RECORDS % BATCH;
+		fixture_add(s, samples + i * BATCH, n, n);
+		if (store_end(s, &end, &e) == -1)
+			fixture_fail("store_end", e.text);
+		ends[i] = end.arrival;
+	}
+	store_close(&s);
+}
+
 int
-main(void)
+main(int argc, char **argv)
 {
 	struct groups got = { calloc(RECORDS, sizeof(struct group)), 0, 0 };
 	struct groups want = { calloc(RECORDS, sizeof(struct group)), 0, 0 };
 	struct store *s;
 
-	fixture_begin();
+	fixture_begin_on(argc > 1 ? argv[1] : NULL);
 	if (got.g == NULL || want.g == NULL)
 		fixture_fail("main", "out of memory");
-	samples = fixture_samples(0, RECORDS);
-	fixture_store("m.db", RECORDS);
+	fill("m.db");
 	s = fixture_open("m.db", STORE_READ);
 	random_queries(s, &got, &want);
 	refusals(s, &got);
