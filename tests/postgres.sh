@@ -4,6 +4,8 @@
 #   tests/postgres.sh start DIR [SETTING=VALUE]...   make it in DIR (new), start it, print its URL
 #   tests/postgres.sh database DIR [NAME]            a new database with a store in it; print its URL
 #   tests/postgres.sh stop DIR                       stop it and remove DIR
+#   tests/postgres.sh halt DIR [fast|immediate]      stop it, and keep DIR
+#   tests/postgres.sh resume DIR
 #   tests/postgres.sh restart DIR [fast|immediate]
 #   tests/postgres.sh run DIR COMMAND...             run one of PostgreSQL's programs as its user
 #
@@ -63,6 +65,14 @@ stop)
 	cd /
 	as_server "$programs/pg_ctl" -D "$data" -m immediate -w stop >"$dir/stop.log" || true
 	rm -rf "$dir"
+	;;
+halt)
+	cd /
+	as_server "$programs/pg_ctl" -D "$data" -m "${1-fast}" -w -t 60 stop >"$dir/stop.log"
+	;;
+resume)
+	cd /
+	as_server "$programs/pg_ctl" -D "$data" -l "$dir/log" -w -t 60 start >"$dir/start.log" 3>&-
 	;;
 restart)
 	cd /
