@@ -5,11 +5,16 @@
 #   tests/postgres.sh database DIR [NAME]            a new database with a store in it; print its URL
 #   tests/postgres.sh stop DIR                       stop it and remove DIR
 #   tests/postgres.sh halt DIR [fast|immediate]      stop it, and keep DIR
-#   tests/postgres.sh resume DIR
+#   tests/postgres.sh resume DIR                     and start it again, unless it runs
 #   tests/postgres.sh restart DIR [fast|immediate]
+#   tests/postgres.sh standby DIR OF [SETTING=VALUE]...   make in DIR a standby of the cluster in OF
+#   tests/postgres.sh promote DIR                    and a primary of it
+#   tests/postgres.sh pool DIR                       a pooler, in transaction mode, before it: on port 6432
+#                                                    of the same socket's directory
 #   tests/postgres.sh run DIR COMMAND...             run one of PostgreSQL's programs as its user
 #
-# PostgreSQL refuses to run as root: then it runs as the package's user.
+# PostgreSQL refuses to run as root: then it runs as the package's user. SERVER_ENV holds variables
+# that a server is started with, NAME=VALUE...
 set -eu
 unset "${!PG@}"
 
@@ -28,28 +33,42 @@ verb=$1 dir=$2
 shift 2
 case $dir in /*) ;; *) dir=$PWD/$dir ;; esac
 data=$dir/data
+read -ra server_env <<<"${SERVER_ENV-}"
 project=$(cd "$(dirname "$0")/.." && pwd)
 BUILD=${BUILD:-$project/build}
 case $BUILD in /*) ;; *) BUILD=$project/$BUILD ;; esac
+cd /   # the server's user may not be where we are
 
 url() {
 	echo "postgresql://monitor@/$1?host=${dir//\//%2F}"
 }
 
-case $verb in
-start)
+# ctl VERB [OPTION]...: pg_ctl, and wait. (Nobody's descriptor 3 stays open in a server.)
+ctl() {
+	as_server env "${server_env[@]}" "$programs/pg_ctl" -D "$data" -w -t 60 "$@" >"$dir/$1.log" 3>&-
+}
+
+# new: the directory, and what is to be in its settings.
+new() {
 	mkdir -p "$dir"
 	chmod 755 "$dir"
 	[ "$(id -u)" != 0 ] || chown postgres "$dir"
-	cd "$dir"
-	as_server "$programs/initdb" -D "$data" -U monitor --auth=trust -E UTF8 --locale=C.UTF-8 --no-sync >"$dir/initdb.log"
+}
+settings() {
 	{
 		echo "listen_addresses = ''"
 		echo "unix_socket_directories = '$dir'"
 		echo "timezone = 'UTC'"
 		for setting; do echo "${setting%%=*} = '${setting#*=}'"; done
 	} | as_server tee -a "$data/postgresql.conf" >"$dir/settings"
-	as_server "$programs/pg_ctl" -D "$data" -l "$dir/log" -w -t 60 start >"$dir/start.log" 3>&-
+}
+
+case $verb in
+start)
+	new
+	as_server "$programs/initdb" -D "$data" -U monitor --auth=trust -E UTF8 --locale=C.UTF-8 --no-sync >"$dir/initdb.log"
+	settings "$@"
+	ctl start -l "$dir/log"
 	"$programs/createdb" -h "$dir" -U monitor monitor
 	url monitor
 	;;
@@ -62,24 +81,42 @@ database)
 	url "$name"
 	;;
 stop)
-	cd /
-	as_server "$programs/pg_ctl" -D "$data" -m immediate -w stop >"$dir/stop.log" || true
+	[ ! -e "$dir/pooler.pid" ] || kill "$(cat "$dir/pooler.pid")" || true
+	ctl stop -m immediate || true
 	rm -rf "$dir"
 	;;
-halt)
-	cd /
-	as_server "$programs/pg_ctl" -D "$data" -m "${1-fast}" -w -t 60 stop >"$dir/stop.log"
+halt) ctl stop -m "${1-fast}" ;;
+resume) as_server "$programs/pg_ctl" -D "$data" status >/dev/null || ctl start -l "$dir/log" ;;
+restart) ctl restart -l "$dir/log" -m "${1-fast}" ;;
+standby)
+	primary=$1
+	shift
+	new
+	as_server "$programs/pg_basebackup" -h "$primary" -U monitor -D "$data" -R -X stream -c fast --no-sync
+	settings "$@"
+	ctl start -l "$dir/log"
+	url monitor
 	;;
-resume)
-	cd /
-	as_server "$programs/pg_ctl" -D "$data" -l "$dir/log" -w -t 60 start >"$dir/start.log" 3>&-
-	;;
-restart)
-	cd /
-	as_server "$programs/pg_ctl" -D "$data" -l "$dir/log" -m "${1-fast}" -w -t 60 restart >"$dir/start.log" 3>&-
+promote) ctl promote ;;
+pool)
+	echo '"monitor" ""' >"$dir/pooler.users"
+	cat >"$dir/pooler.ini" <<-END
+		[databases]
+		* = host=$dir
+		[pgbouncer]
+		listen_addr =
+		listen_port = 6432
+		unix_socket_dir = $dir
+		auth_type = trust
+		auth_file = $dir/pooler.users
+		pool_mode = transaction
+		default_pool_size = 4
+		logfile = $dir/pooler.log
+		pidfile = $dir/pooler.pid
+	END
+	as_server /usr/sbin/pgbouncer -q -d "$dir/pooler.ini" 3>&-
 	;;
 run)
-	cd /
 	program=$1
 	shift
 	as_server "$programs/$program" "$@"

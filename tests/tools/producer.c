@@ -17,8 +17,9 @@
  *   -r RATE     records a second (default: as fast as it goes)
  *   -w WINDOW   at most so many unacknowledged (default: 500)
  *   -l LONG     every LONG-th record is some 100 kB long (default: none)
+ *   -t TIME     (default: 1700000000)
  *
- * Record number N of source S has sender S and time 1700000000 + N.
+ * Record number N of source S has sender S and time TIME + N.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -46,7 +47,7 @@
 
 struct producer {
 	const char *source;
-	int64_t count, bad, longs, window;
+	int64_t count, bad, longs, window, time;
 	double rate;
 	int acks;               /* -a FILE */
 	const char *path;       /* of the socket, or */
@@ -190,7 +191,7 @@ add_line(struct producer *p, int64_t seq)
 	r |= buf_printf(&p->lines, "{\"source\":\"%s\",\"seq\":%" PRId64 ",\"kind\":\"%s\","
 	    "\"watchdog\":\"w%d\",\"level\":%s,\"time\":%" PRId64 ",\"sender\":\"%s\",\"message\":",
 	    p->source, seq, seq % 10 == 0 ? "notification" : "log", (int)(seq % 50),
-	    is_bad(p, seq) ? "\"high\"" : "30", 1700000000 + seq, p->source);
+	    is_bad(p, seq) ? "\"high\"" : "30", p->time + seq, p->source);
 	r |= ndjson_write_string(&p->lines, (struct str){ message.data, message.len });
 	r |= buf_add(&p->lines, "}\n", 2);
 	if (r != 0)
@@ -344,7 +345,7 @@ parse(struct producer *p, int argc, char **argv)
 {
 	int key;
 
-	while ((key = getopt(argc, argv, "+s:n:a:b:r:w:l:")) != -1) {
+	while ((key = getopt(argc, argv, "+s:n:a:b:r:w:l:t:")) != -1) {
 		switch (key) {
 		case 's': p->source = optarg; break;
 		case 'n': p->count = strtoll(optarg, NULL, 10); break;
@@ -353,6 +354,7 @@ parse(struct producer *p, int argc, char **argv)
 		case 'r': p->rate = strtod(optarg, NULL); break;
 		case 'w': p->window = strtoll(optarg, NULL, 10); break;
 		case 'l': p->longs = strtoll(optarg, NULL, 10); break;
+		case 't': p->time = strtoll(optarg, NULL, 10); break;
 		default: exit(2);
 		}
 	}
@@ -369,8 +371,8 @@ main(int argc, char **argv)
 {
 	struct ndjson_defaults defaults = { .kind = RECORD_LOG, .watchdog = str_of("local") };
 	struct sigaction term = { .sa_handler = on_term };
-	struct producer p = { .source = "p", .count = INT64_MAX / 2, .window = 500, .acks = -1,
-	    .in = -1, .out = -1 };
+	struct producer p = { .source = "p", .count = INT64_MAX / 2, .window = 500,
+	    .time = 1700000000, .acks = -1, .in = -1, .out = -1 };
 	struct error e;
 
 	parse(&p, argc, argv);

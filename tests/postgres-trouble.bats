@@ -1,0 +1,147 @@
+#!/usr/bin/env bats
+# What can be the matter with a PostgreSQL server: who writes waits, says so, and goes on, and
+# every record is stored once.
+
+load helper
+# The server's disk is full for as long as there is the file $FULL (tests/preload/full.c).
+FULL=${TMPDIR:-/tmp}/monitor-full.${BATS_RUN_TMPDIR##*/}
+export SERVER_ENV="LD_PRELOAD=$BUILD/tests/full.so FULL=$FULL"
+load postgres
+
+SECRET=open-sesame
+
+prepare() {
+	server resume
+	new_store
+}
+
+# as_role: $URL is of another role, which has a password.
+as_role() {
+	sql "CREATE ROLE writer$BATS_TEST_NUMBER LOGIN PASSWORD '$SECRET' IN ROLE monitor_writer"
+	ADMIN=$URL
+	URL=${URL/monitor@/writer$BATS_TEST_NUMBER:$SECRET@}
+}
+admin() { URL=$ADMIN sql "$1"; }
+
+# produce N [RATE]: N records from a producer that sends again what is not acknowledged.
+produce() {
+	start producer -s p -n "$1" -r "${2-0}" -a acked -t "$(date +%s)" -- \
+		monitor-ingest --ack -d "$URL" 2>err
+	producer=$pid
+	touch acked
+}
+acked_beyond() { [ "$(tail -n 1 acked)" -gt "$1" ]; }
+
+# all_once N: it is done, and N records are stored once.
+all_once() {
+	wait "$producer"
+	[ "$(admin "SELECT count(*), count(DISTINCT time) FROM monitor.records")" = "$1|$1" ]
+}
+
+no_secret() {
+	! grep -r "$SECRET" .
+}
+
+@test "too many connections: an ingester says so, waits, and goes on" {
+	as_role
+	admin "ALTER ROLE writer$BATS_TEST_NUMBER CONNECTION LIMIT 0"
+	produce 100
+	until_true grep -q 'too many connections' err
+	[ ! -s acked ]
+	admin "ALTER ROLE writer$BATS_TEST_NUMBER CONNECTION LIMIT -1"
+	all_once 100
+	no_secret
+}
+
+@test "a server that is not there yet is waited for, and one that stops is waited for again" {
+	as_role
+	server halt
+	produce 3000 1500
+	until_true grep -q 'monitor-ingest: ' err
+	server resume
+	until_true acked_beyond 1000
+	server restart immediate
+	all_once 3000
+	no_secret
+}
+
+@test "statements that are cancelled are run again" {
+	as_role
+	produce 3000 1000
+	until_true acked_beyond 0
+	while kill -0 "$producer" 2>/dev/null; do
+		admin "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE application_name = 'monitor writer'" >/dev/null
+	done
+	all_once 3000
+	no_secret
+}
+
+@test "connections that are ended by the server are made again" {
+	as_role
+	produce 3000 1500
+	for i in 1 2 3 4 5; do
+		until_true acked_beyond $((i * 400))
+		admin "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'monitor writer'" >/dev/null
+	done
+	all_once 3000
+	no_secret
+}
+
+@test "a full disk: nothing is acknowledged that is not stored, and with more room the rest goes in" {
+	as_role
+	produce 40000
+	until_true acked_beyond 5000
+	touch "$FULL"
+	until_true grep -q 'No space left on device' err
+	rm "$FULL"
+	all_once 40000
+	no_secret
+}
+
+@test "a standby is read from, and not written to before it is promoted" {
+	as_role
+	records 10 | monitor-ingest -q -d "$URL"
+	standby=$CLUSTER.standby
+	"$PROJECT/tests/postgres.sh" standby "$standby" "$CLUSTER" fsync=off 3>&- >/dev/null
+	primary=$URL
+	URL=${URL%%host=*}host=${standby//\//%2F}
+	reader=${ADMIN%%host=*}host=${standby//\//%2F}
+	[ "$(monitor-query -d "$reader" --count)" = 10 ]
+	start monitor-query -d "$reader" -f --no-tail -o ndjson >followed
+	follower=$pid
+	produce 100
+	until_true grep -q 'monitor-ingest: ' err
+	[ ! -s acked ]
+	records 10 1800000000 | monitor-ingest -q -d "$primary"
+	until_true eval '[ "$(wc -l <followed)" = 20 ]'
+	"$PROJECT/tests/postgres.sh" promote "$standby"
+	ADMIN=$reader
+	all_once 120
+	until_true eval '[ "$(wc -l <followed)" = 120 ]'
+	kill -TERM "$follower"
+	wait "$follower"
+	"$PROJECT/tests/postgres.sh" stop "$standby"
+	no_secret
+}
+
+@test "a password in the URL is in no list of processes, and in no message" {
+	as_role
+	records 1 | monitor-ingest -d "$URL" 2>err
+	mkfifo open
+	exec {fd}<>open
+	start monitor-ingest -d "$URL" open 2>err.ingest
+	ingester=$pid
+	start monitor-query -d "$URL" -f >out.query 2>err.query
+	until_true eval '! grep -sq "$SECRET" "/proc/$pid/cmdline" "/proc/$ingester/cmdline"'
+	server halt
+	records 1 >open
+	run monitor-query -d "$URL"
+	[ "$status" = 3 ]
+	[[ $output == *"monitor-query: "* && $output != *"$SECRET"* ]]
+	run monitor-purge -d "$URL" --logs-timewindow 1d
+	[ "$status" != 0 ]
+	[[ $output == *"monitor-purge: "* && $output != *"$SECRET"* ]]
+	until_true grep -q 'monitor-ingest: ' err.ingest
+	no_secret
+	server resume
+}
