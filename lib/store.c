@@ -71,6 +71,32 @@ store_trouble(struct store *s, const struct store_trouble *t)
 		s->engine->trouble(s->impl, t);
 }
 
+bool
+store_distant(const struct store *s)
+{
+	return s->engine->distant;
+}
+
+int
+store_create_schema(const char *url, double interval, enum store_made *made, struct error *left,
+    struct error *e)
+{
+	const char *rest;
+	const struct store_backend *engine = engine_for(url, &rest, e);
+
+	if (engine == NULL)
+		return -1;
+	if (engine->create_schema == NULL)
+		return error_set(e, ERROR_USAGE, "%s: a store there is made by who first writes to it", rest);
+	return engine->create_schema(rest, interval, made, left, e);
+}
+
+int
+store_schema(double interval, bool roles_only, struct buf *text, struct error *e)
+{
+	return store_postgres.schema(interval, roles_only, text, e);
+}
+
 int
 store_add(struct store *s, const struct store_offer *offers, size_t n,
     struct store_added *added, struct error *e)

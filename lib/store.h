@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buf.h"
 #include "error.h"
 #include "query.h"
 #include "record.h"
@@ -46,6 +47,9 @@ struct store_trouble {
 };
 void store_trouble(struct store *s, const struct store_trouble *t);
 
+/* Is it reached over a network, so that store_add() may last? */
+bool store_distant(const struct store *s);
+
 /* The store behind a daemon: of one watchdog's records, that of the token, which labels
  * what is added. It can be asked, and added to, nothing else (ERROR_USAGE). For
  * STORE_READ it connects when it is first asked. A connection that breaks is made again:
@@ -56,6 +60,23 @@ void store_trouble(struct store *s, const struct store_trouble *t);
 struct client_settings;
 struct store *store_open_remote(const struct client_settings *settings, enum store_mode mode,
     struct error *e);
+
+/* ---- making one ----------------------------------------------------------- */
+
+/* An SQLite file is made by who first writes to it. In a PostgreSQL database the store is made
+ * when that is asked for, by who may: or an older one that is there is migrated. */
+#define STORE_INTERVAL 86400   /* seconds of arrival in a partition of logs, unless told otherwise */
+
+enum store_made { STORE_MADE, STORE_MIGRATED, STORE_THERE };
+
+/* Whole, or not at all; but the roles are left out where we may not make them: `*left` is then
+ * why ("" if they were made). ERROR_USAGE: the engine has no schema. */
+int store_create_schema(const char *url, double interval, enum store_made *made,
+    struct error *left, struct error *e);
+
+/* The same as SQL, for psql -1: all of it, or what makes and grants the roles alone, which
+ * may be run again. */
+int store_schema(double interval, bool roles_only, struct buf *text, struct error *e);
 
 /* ---- add ---------------------------------------------------------------- */
 

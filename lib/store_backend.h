@@ -19,7 +19,13 @@ struct store_backend {
 	void *(*open)(const char *rest, enum store_mode mode, struct error *e);
 	void (*close)(void *impl);
 
-	/* NULL where nothing is reached over a network. */
+	/* NULL where a store is made by opening it. */
+	int (*create_schema)(const char *rest, double interval, enum store_made *made,
+	    struct error *left, struct error *e);
+	int (*schema)(double interval, bool roles_only, struct buf *text, struct error *e);
+
+	/* It is reached over a network. `trouble` is NULL where that is told at opening. */
+	bool distant;
 	void (*trouble)(void *impl, const struct store_trouble *t);
 
 	int (*add)(void *impl, const struct store_offer *offers, size_t n,

@@ -24,7 +24,7 @@
 #define PIPE_SIZE (1 << 20)
 #define COMPLAINTS 60.0           /* seconds between two of the same */
 #define PATIENCE 2.0              /* seconds for answers to leave after a signal, */
-#define PATIENCE_REMOTE 5.0       /* and for a daemon to answer */
+#define PATIENCE_REMOTE 5.0       /* and for a distant store to answer */
 
 enum watch_kind { WATCH_SIGNAL, WATCH_SETTLED, WATCH_LISTENER, WATCH_INPUT, WATCH_ANSWERS };
 
@@ -65,7 +65,7 @@ struct loop {
 	double reopen;                /* when to accept again, if nobody leaves before */
 	double complain;              /* not before that, again, of that */
 	double deadline;              /* once stopped, for answers to leave, */
-	double give_up;               /* and for a daemon to answer */
+	double give_up;               /* and for a distant store to answer */
 };
 
 /* ---- watches ---- */
@@ -560,7 +560,7 @@ play_round(struct loop *l, struct error *e)
 	progress_show(l->result->added.stored + l->result->added.duplicates, l->intake->bytes);
 	if (!l->accepting && when_ticks() >= l->reopen && doors_set(l, true, e) == -1)
 		return -1;
-	if (l->result->stopped && l->setup->give_up_fd > 0 && when_ticks() >= l->give_up)
+	if (l->result->stopped && when_ticks() >= l->give_up)
 		eventfd_write(l->setup->give_up_fd, 1);
 	return bury(l, e);
 }

@@ -23,8 +23,8 @@ struct loop_setup {
 	const char *const *files;
 	size_t file_count;
 	const sigset_t *signals;       /* end the run, cleanly; blocked by the caller */
-	int give_up_fd;                /* an eventfd that ends all waiting for a daemon, to be written to
-	                                * when a signal has been patient enough; 0: none */
+	int give_up_fd;                /* an eventfd that ends all waiting for a distant store, to be
+	                                * written to when a signal has been patient enough */
 };
 
 struct loop_result {

@@ -23,6 +23,7 @@
 #include "progress.h"
 #include "refuse.h"
 #include "remote.h"
+#include "schema.h"
 #include "store.h"
 #include "when.h"
 
@@ -31,7 +32,8 @@
 #define LONG_LINES ((size_t)16 << 20)   /* memory for begun long lines, of all producers */
 #define LISTENERS 16
 
-enum { OPT_ACK = CLI_OWN, OPT_LISTEN, OPT_REJECT, OPT_MAX_FUTURE, OPT_MAX_LINE, OPT_SALVAGE };
+enum { OPT_ACK = CLI_OWN, OPT_LISTEN, OPT_REJECT, OPT_MAX_FUTURE, OPT_MAX_LINE, OPT_SALVAGE,
+	OPT_CREATE_SCHEMA, OPT_PRINT_SCHEMA, OPT_INTERVAL };
 
 static const struct cli_option options[] = {
 	{ 0, NULL, NULL, "Where to" },
@@ -47,6 +49,10 @@ static const struct cli_option options[] = {
 	{ OPT_MAX_FUTURE, "max-future", "DURATION", "refuse times further ahead of now" },
 	{ OPT_MAX_LINE, "max-line", "SIZE", "refuse longer lines (default: 4M, with --url 1023k)" },
 	{ OPT_REJECT, "reject", "FILE", "append refused lines to FILE" },
+	{ 0, NULL, NULL, "A store in PostgreSQL" },
+	{ OPT_CREATE_SCHEMA, "create-schema", NULL, "make it, or migrate an older one, and end" },
+	{ OPT_INTERVAL, "partition-interval", "DURATION", "of logs (default: 1d; notifications 30 times that)" },
+	{ OPT_PRINT_SCHEMA, "print-schema", "[PART]", "print what makes it, as SQL; PART: roles" },
 	{ 0, NULL, NULL, "Other" },
 	{ 'q', "quiet", NULL, "no progress, no summary: only errors" },
 	CLI_COMMON_OPTIONS,
@@ -56,6 +62,10 @@ static const struct cli_option options[] = {
 struct settings {
 	const char *store;
 	struct client_settings remote;   /* url NULL: the store is here */
+	int stop_fd;                     /* tells what is reached over a network to give up */
+	int verb;                        /* an option that is not about records; 0: none */
+	bool roles_only;
+	double interval;
 	const char *salvage;
 	const char *reject;
 	const char *listen[LISTENERS];
@@ -67,6 +77,14 @@ struct settings {
 	const char *const *files;
 	size_t file_count;
 };
+
+static void
+set_verb(struct settings *s, int key)
+{
+	if (s->verb != 0 && s->verb != key)
+		cli_usage("--salvage, --create-schema and --print-schema are three things");
+	s->verb = key;
+}
 
 static void
 parse_option(struct settings *s, int key)
@@ -112,8 +130,38 @@ parse_option(struct settings *s, int key)
 		break;
 	case OPT_SALVAGE:
 		s->salvage = optarg;
+		set_verb(s, key);
+		break;
+	case OPT_INTERVAL:
+		if (when_parse_duration(optarg, &s->interval, &e) == -1)
+			cli_usage("--partition-interval: %s", e.text);
+		break;
+	case OPT_PRINT_SCHEMA:
+		if (optarg != NULL && strcmp(optarg, "roles") != 0)
+			cli_usage("--print-schema=%s: there is only roles", optarg);
+		s->roles_only = optarg != NULL;
+		set_verb(s, key);
+		break;
+	case OPT_CREATE_SCHEMA:
+		set_verb(s, key);
 		break;
 	}
+}
+
+static void
+check_verb(const struct settings *s)
+{
+	static const char *const names[] = {
+		"--salvage", "--create-schema", "--print-schema",
+	};
+	const char *name = names[s->verb == 0 ? 0 : s->verb - OPT_SALVAGE];
+
+	if (s->verb == 0)
+		return;
+	if (s->file_count > 0 || s->listen_count > 0)
+		cli_usage("%s takes neither files nor --listen", name);
+	if (s->remote.url != NULL)
+		cli_usage("%s needs a local store: --url uploads to a daemon", name);
 }
 
 static void
@@ -131,6 +179,7 @@ parse_settings(struct settings *s, int argc, char **argv)
 	int key;
 
 	*s = (struct settings){
+		.interval = STORE_INTERVAL,
 		.defaults = { .kind = RECORD_LOG, .watchdog = str_of("local") },
 		.max_future = INFINITY,
 	};
@@ -140,10 +189,7 @@ parse_settings(struct settings *s, int argc, char **argv)
 	remote_check(&s->remote, s->store);
 	s->files = (const char *const *)(argv + optind);
 	s->file_count = (size_t)(argc - optind);
-	if (s->salvage != NULL && (s->file_count > 0 || s->listen_count > 0))
-		cli_usage("--salvage takes neither files nor --listen");
-	if (s->salvage != NULL && s->remote.url != NULL)
-		cli_usage("--salvage needs a local store: --url uploads to a daemon");
+	check_verb(s);
 	if (s->listen_count > 0 && s->file_count > 0)
 		cli_usage("--listen and files do not go together");
 	if (s->file_count == 0) {
@@ -263,7 +309,7 @@ ingest(const struct settings *s, struct store *store, struct intake *in, struct 
 		goto out;
 	}
 	if (open_listeners(s, &listeners, e) == -1 ||
-	    (pipeline = pipeline_new(store, in->refuse.fd, s->remote.url != NULL, e)) == NULL)
+	    (pipeline = pipeline_new(store, in->refuse.fd, e)) == NULL)
 		goto out;
 	if (s->listen_count > 0)
 		announce(s);
@@ -276,7 +322,7 @@ ingest(const struct settings *s, struct store *store, struct intake *in, struct 
 		.files = s->files,
 		.file_count = s->file_count,
 		.signals = &signals,
-		.give_up_fd = s->remote.stop_fd,
+		.give_up_fd = s->stop_fd,
 	}, r, e);
 out:
 	pipeline_free(&pipeline);
@@ -347,21 +393,27 @@ tell_trouble(void *arg, const char *why)
 	if (why != NULL)
 		cli_warn("%s; trying again", why);
 	else if (!s->quiet)
-		cli_warn("%s: it goes on", s->remote.url);
+		cli_warn("%s: it goes on", s->remote.url != NULL ? s->remote.url : "the store");
 }
 
 static struct store *
 open_store(struct settings *s, struct error *e)
 {
-	if (s->remote.url == NULL)
-		return store_open(s->store, STORE_WRITE, e);
-	if ((s->remote.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) == -1) {
+	struct store_trouble trouble = { .tell = tell_trouble, .arg = s };
+	struct store *store;
+
+	if ((s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) == -1) {
 		error_errno(e, errno, "eventfd");
 		return NULL;
 	}
+	s->remote.stop_fd = trouble.stop_fd = s->stop_fd;
 	s->remote.trouble = tell_trouble;
 	s->remote.arg = s;
-	return store_open_remote(&s->remote, STORE_WRITE, e);
+	if (s->remote.url != NULL)
+		return store_open_remote(&s->remote, STORE_WRITE, e);
+	if ((store = store_open(s->store, STORE_WRITE, e)) != NULL)
+		store_trouble(store, &trouble);
+	return store;
 }
 
 int
@@ -374,9 +426,13 @@ main(int argc, char **argv)
 
 	cli_fill_streams();
 	parse_settings(&s, argc, argv);
+	if (s.verb == OPT_CREATE_SCHEMA)
+		return schema_create(s.store, s.interval, s.quiet);
+	if (s.verb == OPT_PRINT_SCHEMA)
+		return schema_print(s.interval, s.roles_only);
 	if ((store = open_store(&s, &e)) == NULL)
 		cli_die(status_of(&e), "%s", e.text);
-	status = s.salvage != NULL ? salvage(&s, store) : run(&s, store);
+	status = s.verb == OPT_SALVAGE ? salvage(&s, store) : run(&s, store);
 	store_close(&store);
 	return status;
 }

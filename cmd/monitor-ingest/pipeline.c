@@ -20,7 +20,6 @@ struct queue {
 
 struct pipeline {
 	struct store *store;
-	bool remote;
 	int sync_fd;
 	int event_fd;
 	pthread_t writer;
@@ -144,7 +143,7 @@ writer(void *arg)
 /* ---- the reader's side ---- */
 
 struct pipeline *
-pipeline_new(struct store *store, int sync_fd, bool remote, struct error *e)
+pipeline_new(struct store *store, int sync_fd, struct error *e)
 {
 	struct pipeline *p = calloc(1, sizeof(*p));
 	struct batch *b;
@@ -155,7 +154,6 @@ pipeline_new(struct store *store, int sync_fd, bool remote, struct error *e)
 		return NULL;
 	}
 	p->store = store;
-	p->remote = remote;
 	p->sync_fd = sync_fd;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->given, NULL);
@@ -240,7 +238,7 @@ pipeline_give(struct pipeline *p, struct batch *b)
 	pthread_mutex_lock(&p->lock);
 	if (b->count == 0) {
 		queue_push(&p->idle, b);
-	} else if (b->count <= BATCH_SMALL && !p->remote && !p->writing && !p->failed &&
+	} else if (b->count <= BATCH_SMALL && !store_distant(p->store) && !p->writing && !p->failed &&
 	    p->ready.head == NULL) {
 		p->busy++;
 		write_and_settle(p, b);

@@ -26,9 +26,9 @@ struct pipeline;
 
 /* Start the writer. The pipeline is the only user of `store` from now on. Unless it is
  * -1, `sync_fd` is brought to the disk before a batch with refused lines is
- * settled. To a store that is `remote` pipeline_give() writes nothing: that may take for ever.
+ * settled. To a distant store pipeline_give() writes nothing: that may take for ever.
  * Caller owns the result and ends it with pipeline_free(). */
-struct pipeline *pipeline_new(struct store *store, int sync_fd, bool remote, struct error *e);
+struct pipeline *pipeline_new(struct store *store, int sync_fd, struct error *e);
 
 /* Writes what was given, waits for it and ends the writer. */
 void pipeline_free(struct pipeline **p);

@@ -58,6 +58,9 @@ void postgres_well(struct postgres *s, unsigned *tries);
 
 /* schema.c: what store there is; fills id, interval, bound. */
 int postgres_check(struct postgres *s, struct error *e);
+int postgres_create_schema(const char *conninfo, double interval, enum store_made *made,
+    struct error *left, struct error *e);
+int postgres_schema(double interval, bool roles_only, struct buf *text, struct error *e);
 
 /* ---- arrivals (lib/schema/postgres.sql) -------------------------------------- */
 

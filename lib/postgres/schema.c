@@ -14,13 +14,22 @@ no_store(const struct postgres *s, struct error *e)
 }
 
 static int
+newer(const char *where, int64_t version, struct error *e)
+{
+	return error_set(e, ERROR_NEWER, "%s: made by a newer monitor (schema %lld, this one knows %d)",
+	    where, (long long)version, POSTGRES_SCHEMA_VERSION);
+}
+
+static int
 take_settings(struct postgres *s, const struct pq_rows *rows, struct error *e)
 {
 	int64_t version = pq_get_int(rows, 0, 0), id = pq_get_int(rows, 0, 1);
 
 	if (version > POSTGRES_SCHEMA_VERSION)
-		return error_set(e, ERROR_NEWER, "%s: made by a newer version (schema %lld)", s->where,
-		    (long long)version);
+		return newer(s->where, version, e);
+	if (version < POSTGRES_SCHEMA_VERSION)
+		return error_set(e, ERROR_INVALID, "%s: made by an older monitor (schema %lld): run"
+		    " monitor-ingest --create-schema", s->where, (long long)version);
 	if (s->id != 0 && s->id != id)
 		return error_set(e, ERROR_GONE, "%s: was replaced by another store", s->where);
 	s->id = id;
@@ -47,11 +56,139 @@ postgres_check(struct postgres *s, struct error *e)
 
 /* ---- making it ------------------------------------------------------------------- */
 
-int
-store_schema(double interval, struct buf *b, struct error *e)
+enum { BOUND = 86400, NOTIFICATION_INTERVALS = 30 };
+
+/* Two who make it at once: the second finds it there. */
+static const char begin[] = "BEGIN; SELECT pg_advisory_xact_lock(1835954290, 0)";
+
+/* Older schemas, oldest first: what leads from version `i + 1` to the next. */
+static const char *const migrations[POSTGRES_SCHEMA_VERSION] = { NULL };
+
+/* The row of monitor.store, with an id that nobody has had before. */
+static int
+add_settings(double interval, struct buf *text)
 {
-	(void)interval;
-	if (buf_add_str(b, str_of(schema_postgres)) == -1)
+	return buf_printf(text, "\nINSERT INTO monitor.store VALUES (true, %d,\n"
+	    "\t('x' || left(replace(gen_random_uuid()::text, '-', ''), 15))::bit(60)::bigint + 1,\n"
+	    "\t%.0f, %.0f, %d);\n", POSTGRES_SCHEMA_VERSION, interval,
+	    interval * NOTIFICATION_INTERVALS, BOUND);
+}
+
+static int
+check_interval(double interval, struct error *e)
+{
+	if (interval >= 1 && interval <= INT32_MAX / NOTIFICATION_INTERVALS &&
+	    interval == floor(interval))
+		return 0;
+	return error_set(e, ERROR_USAGE, "a partition holds 1 second to 2 years, in whole seconds");
+}
+
+int
+postgres_schema(double interval, bool roles_only, struct buf *text, struct error *e)
+{
+	if (check_interval(interval, e) == -1)
+		return -1;
+	if (!roles_only && (buf_add_str(text, str_of(schema_postgres)) == -1 ||
+	    add_settings(interval, text) == -1 || buf_add(text, "\n", 1) == -1))
 		return error_memory(e);
+	return buf_add_str(text, str_of(schema_postgres_roles)) == 0 ? 0 : error_memory(e);
+}
+
+static int
+run_text(struct pq *q, struct buf *text, struct error *e)
+{
+	if (buf_add(text, "", 1) == -1)
+		return error_memory(e);
+	return pq_run(q, text->data, e);
+}
+
+static int
+make(struct pq *q, double interval, struct error *left, struct error *e)
+{
+	struct buf text = { 0 };
+	int rc = -1;
+
+	if (buf_add_str(&text, str_of(schema_postgres)) == -1 || add_settings(interval, &text) == -1)
+		error_memory(e);
+	else
+		rc = run_text(q, &text, e);
+	buf_free(&text);
+	if (rc == -1 || pq_run(q, "SAVEPOINT roles", e) == -1)
+		return -1;
+	if (pq_run(q, schema_postgres_roles, left) == 0)
+		return 0;
+	if (left->kind != ERROR_DENIED)
+		return error_set(e, left->kind, "%s", left->text);
+	return pq_run(q, "ROLLBACK TO roles", e);
+}
+
+static int
+migrate(struct pq *q, int64_t from, struct error *e)
+{
+	char sql[64];
+
+	for (; from < POSTGRES_SCHEMA_VERSION; from++) {
+		snprintf(sql, sizeof(sql), "UPDATE monitor.store SET version = %lld", (long long)from + 1);
+		if (pq_run(q, migrations[from - 1], e) == -1 || pq_run(q, sql, e) == -1)
+			return -1;
+	}
 	return 0;
+}
+
+/* What version there is; 0: no store. */
+static int
+find_version(struct pq *q, int64_t *version, struct error *e)
+{
+	struct pq_rows *rows = NULL;
+	int rc;
+
+	*version = 0;
+	if (pq_query(q, "SELECT 1 WHERE to_regclass('monitor.store') IS NOT NULL", NULL, &rows, e) == -1)
+		return -1;
+	rc = pq_count(rows) == 1;
+	pq_free(&rows);
+	if (rc == 0)
+		return 0;
+	if (pq_query(q, "SELECT version FROM monitor.store", NULL, &rows, e) == -1)
+		return -1;
+	rc = 0;
+	if (pq_count(rows) == 1)
+		*version = pq_get_int(rows, 0, 0);
+	else
+		rc = error_set(e, ERROR_CORRUPT, "%s: damaged: no schema version", pq_where(q));
+	pq_free(&rows);
+	return rc;
+}
+
+static int
+make_or_migrate(struct pq *q, double interval, enum store_made *made, struct error *left,
+    struct error *e)
+{
+	int64_t version;
+
+	if (pq_run(q, begin, e) == -1 || find_version(q, &version, e) == -1)
+		return -1;
+	if (version > POSTGRES_SCHEMA_VERSION)
+		return newer(pq_where(q), version, e);
+	*made = version == 0 ? STORE_MADE :
+	    version < POSTGRES_SCHEMA_VERSION ? STORE_MIGRATED : STORE_THERE;
+	if (version == 0 ? make(q, interval, left, e) == -1 : migrate(q, version, e) == -1)
+		return -1;
+	return pq_run(q, "COMMIT", e);
+}
+
+int
+postgres_create_schema(const char *conninfo, double interval, enum store_made *made,
+    struct error *left, struct error *e)
+{
+	struct pq *q;
+	int rc;
+
+	*left = (struct error){ 0 };
+	if (check_interval(interval, e) == -1 ||
+	    (q = pq_open(conninfo, "monitor schema", true, -1, e)) == NULL)
+		return -1;
+	rc = make_or_migrate(q, interval, made, left, e);
+	pq_close(&q);
+	return rc;
 }

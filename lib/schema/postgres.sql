@@ -12,6 +12,15 @@
 -- in, then takes a lock, the next number of `batch`, and commits. Nobody waits for another's
 -- client: what happens behind the lock is one round trip of the server's own.
 
+DO $$
+BEGIN
+	IF current_setting('server_version_num')::integer < 150000 THEN
+		RAISE EXCEPTION 'PostgreSQL % is too old: 15 is needed', current_setting('server_version');
+	ELSIF current_setting('server_encoding') <> 'UTF8' THEN
+		RAISE EXCEPTION 'the database is of encoding %, not UTF8', current_setting('server_encoding');
+	END IF;
+END $$;
+
 CREATE SCHEMA monitor;
 
 -- One row: what was decided when the store was made.
