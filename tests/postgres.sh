@@ -75,9 +75,7 @@ start)
 database)
 	name=${1-store$$_${RANDOM}}
 	"$programs/createdb" -h "$dir" -U monitor "$name"
-	"$programs/psql" -q -v ON_ERROR_STOP=1 -1 -d "$(url "$name")" -f "$project/lib/schema/postgres.sql" \
-		-f "$project/lib/schema/postgres_roles.sql" -c "INSERT INTO monitor.store VALUES
-			(true, 1, (random() * 1e15)::bigint, 86400, 86400, 86400)"
+	"$BUILD/monitor-ingest" --quiet --create-schema -d "$(url "$name")" >&2
 	url "$name"
 	;;
 stop)
