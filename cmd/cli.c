@@ -171,13 +171,45 @@ cli_fill_streams(void)
 		close(fd);
 }
 
+/* Everyone may list a program's arguments: let them find no password there. */
+static void
+hide_password(char *url)
+{
+	char *user = strstr(url, "://"), *p = url;
+	size_t n, name;
+
+	if (user != NULL && user[3 + (n = strcspn(user + 3, "@/"))] == '@' &&
+	    (name = strcspn(user + 3, ":")) < n)
+		memset(user + 3 + name + 1, 'x', n - name - 1);
+	while ((p = strstr(p, "password")) != NULL) {
+		p += strlen("password");
+		if (p[n = strspn(p, " ")] == '=')
+			memset(p + n + 1, 'x', strlen(p + n + 1));
+	}
+}
+
+/* The option's argument; a copy, if that had to be overwritten. */
+static const char *
+take_url(char *option)
+{
+	char *copy = strdup(option);
+
+	if (copy == NULL)
+		cli_die(EXIT_ERROR, "out of memory");
+	hide_password(option);
+	if (strcmp(copy, option) != 0)
+		return copy;
+	free(copy);
+	return option;
+}
+
 const char *
-cli_store(const char *option)
+cli_store(char *option)
 {
 	const char *env = getenv("MONITOR_STORE");
 
 	if (option != NULL)
-		return option;
+		return take_url(option);
 	return env != NULL && *env != '\0' ? env : STORE_DEFAULT;
 }
 

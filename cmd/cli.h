@@ -62,9 +62,9 @@ _Noreturn void cli_usage(const char *fmt, ...) __attribute__((format(printf, 1, 
  * taken for one of them. */
 void cli_fill_streams(void);
 
-/* The store's URL: the option's argument if it was given, else MONITOR_STORE,
- * else STORE_DEFAULT. */
-const char *cli_store(const char *option);
+/* The store's URL: the option's argument if it was given (where that stands for all to
+ * see, a password in it is overwritten), else MONITOR_STORE, else STORE_DEFAULT. */
+const char *cli_store(char *option);
 
 /* Flush and close standard output. -1 with a message if what was written did
  * not all get out, 0 else; a closed pipe is not an error. */

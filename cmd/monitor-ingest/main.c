@@ -93,7 +93,7 @@ parse_option(struct settings *s, int key)
 
 	switch (key) {
 	case 'd':
-		s->store = optarg;
+		s->store = cli_store(optarg);
 		break;
 	case 'k':
 		if (record_kind_parse(str_of(optarg), &s->defaults.kind) == -1)
@@ -196,7 +196,8 @@ parse_settings(struct settings *s, int argc, char **argv)
 		s->files = standard_input;
 		s->file_count = 1;
 	}
-	s->store = cli_store(s->store);
+	if (s->store == NULL)
+		s->store = cli_store(NULL);
 	if (s->max_line == 0)
 		s->max_line = s->remote.url != NULL ? MAX_LINE_REMOTE : MAX_LINE;
 }

@@ -95,7 +95,7 @@ parse_option(struct settings *s, int key)
 
 	switch (key) {
 	case 'd':
-		s->rounds.store = optarg;
+		s->rounds.store = cli_store(optarg);
 		break;
 	case 'l':
 		if (record_level_parse(optarg, &p->level_min, &e) == -1)
@@ -184,7 +184,8 @@ main(int argc, char **argv)
 		cli_usage("%s: there are no operands", argv[optind]);
 	parse_environment(&s);
 	check(&s);
-	s.rounds.store = cli_store(s.rounds.store);
+	if (s.rounds.store == NULL)
+		s.rounds.store = cli_store(NULL);
 	if (s.rounds.purge.dry_run)
 		s.rounds.interval = 0;
 	if (quiet)

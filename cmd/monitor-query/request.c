@@ -305,7 +305,7 @@ static void
 take_shape(struct request *r, struct raw *raw, int key)
 {
 	switch (key) {
-	case 'd': raw->store = optarg; break;
+	case 'd': raw->store = cli_store(optarg); break;
 	case 'n':
 	case OPT_NO_TAIL:
 		r->limited = true;
@@ -424,7 +424,8 @@ request_parse(struct request *r, int argc, char *argv[])
 	remote_check(&r->remote, raw.store);
 	check(r, &raw);
 	take_operands(r, argc, argv);
-	r->store = r->remote.url != NULL ? r->remote.url : cli_store(raw.store);
+	r->store = r->remote.url != NULL ? r->remote.url :
+	    raw.store != NULL ? raw.store : cli_store(NULL);
 	r->query.watchdogs = raw.watchdogs;
 	r->query.senders = raw.senders;
 	set_times(&r->query, &raw, r->view.utc);

@@ -154,7 +154,7 @@ parse_place(struct settings *s, int key)
 {
 	switch (key) {
 	case 'd':
-		s->store = optarg;
+		s->store = cli_store(optarg);
 		break;
 	case OPT_SINK:
 		if (strncmp(optarg, "unix:", 5) != 0 || optarg[5] == '\0')

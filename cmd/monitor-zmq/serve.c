@@ -428,7 +428,7 @@ parse_option(struct settings *s, int key)
 {
 	switch (key) {
 	case 'd':
-		s->store = optarg;
+		s->store = cli_store(optarg);
 		break;
 	case OPT_SINK:
 		s->sink = options_sink(optarg);
@@ -480,7 +480,8 @@ run(struct cli *cli, char *const *command)
 	options_check_sink(s.sink, command, false);
 	if (s.common.secret_key != NULL && s.common.allow == NULL)
 		cli_usage("with --curve-key, who may ask for what has to be said: --curve-allow");
-	s.store = cli_store(s.store);
+	if (s.store == NULL)
+		s.store = cli_store(NULL);
 	return serve(&s);
 }
 

@@ -269,8 +269,9 @@ list_moved(struct adder *a, struct pq_params *p)
 	return 0;
 }
 
-/* Even where nothing moved it is a COMMIT that waits for the disk, or the standby: what is
- * found settled may have been committed by a server that died before it said so. */
+/* Even where nothing moved it is a COMMIT that waits for the disk, and the standby: what is
+ * found settled may have been committed by a server that died before it said so, or whose wait
+ * for the standby was cancelled (which is only a warning). */
 static int
 close_batch(struct postgres *s, struct batch *b, struct error *e)
 {
@@ -289,7 +290,10 @@ close_batch(struct postgres *s, struct batch *b, struct error *e)
 	steps[n++] = (struct pq_step){ "COMMIT", NULL, NULL };
 	if (b->added.stored > 0)
 		b->sent = b->added;
+	pq_warned(s->pq);
 	rc = pq_pipeline(s->pq, steps, n, e);
+	if (rc == 0 && pq_warned(s->pq))
+		rc = error_set(e, ERROR_BUSY, "%s: stored, but no standby has it yet", s->where);
 	while (n > 0)
 		pq_free(&steps[--n].rows);
 	return rc;

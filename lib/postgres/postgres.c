@@ -93,7 +93,11 @@ postgres_well(struct postgres *s, unsigned *tries)
 static void
 postgres_trouble(void *impl, const struct store_trouble *t)
 {
-	((struct postgres *)impl)->trouble = *t;
+	struct postgres *s = impl;
+
+	s->trouble = *t;
+	if (s->pq != NULL)
+		pq_stop_fd(s->pq, t->stop_fd);
 }
 
 /* ---- opening ------------------------------------------------------------------------ */

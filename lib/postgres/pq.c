@@ -21,6 +21,9 @@ struct pq {
 	char where[WHERE_SIZE];
 	char state[6];
 	bool pooled;
+	bool warned;    /* by the server, since it was last asked */
+	int stop_fd;
+	bool stopped;   /* while something was under way: the connection is of no use any more */
 };
 
 /* ---- errors ----------------------------------------------------------------- */
@@ -84,6 +87,8 @@ conn_error(struct pq *q, struct error *e)
 	const char *text = without_severity(PQerrorMessage(q->conn));
 
 	q->state[0] = '\0';
+	if (q->stopped)
+		return error_set(e, ERROR_NONE, "stopped");
 	return error_set(e, pq_lost(q) ? ERROR_BUSY : ERROR_SYSTEM, "%s: %.*s", q->where,
 	    first_line(text), text);
 }
@@ -169,7 +174,7 @@ add_default(const PQconninfoOption *said, const char **keywords, const char **va
 static PGconn *
 start(const char *conninfo, const char *program, bool write, struct error *e)
 {
-	const char *keywords[8] = { "dbname" }, *values[8] = { conninfo };
+	const char *keywords[12] = { "dbname" }, *values[12] = { conninfo };
 	PQconninfoOption *env = PQconndefaults();
 	char *why = NULL;
 	PQconninfoOption *said = PQconninfoParse(conninfo, &why);
@@ -184,6 +189,11 @@ start(const char *conninfo, const char *program, bool write, struct error *e)
 	else {
 		n = add_default(said, keywords, values, n, "fallback_application_name", program);
 		n = add_default(said, keywords, values, n, "client_encoding", "UTF8");
+		/* A host that has vanished is noticed within a minute. */
+		n = add_default(said, keywords, values, n, "keepalives_idle", "30");
+		n = add_default(said, keywords, values, n, "keepalives_interval", "10");
+		n = add_default(said, keywords, values, n, "keepalives_count", "3");
+		n = add_default(said, keywords, values, n, "tcp_user_timeout", "60000");
 		if (write && option(env, "target_session_attrs") != NULL &&
 		    strcmp(option(env, "target_session_attrs"), "any") == 0)
 			n = add_default(said, keywords, values, n, "target_session_attrs", "read-write");
@@ -254,12 +264,23 @@ connect_error(struct pq *q, struct error *e)
 	return error_set(e, kind, "%s: %.*s", q->where, first_line(text), text);
 }
 
-/* Notices ("... does not exist, skipping") are nobody's business. */
+/* Notices ("... does not exist, skipping") are nobody's business, warnings are the caller's. */
 static void
-ignore_notice(void *arg, const PGresult *r)
+take_notice(void *arg, const PGresult *r)
 {
-	(void)arg;
-	(void)r;
+	const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+
+	if (state != NULL && strncmp(state, "01", 2) == 0)
+		((struct pq *)arg)->warned = true;
+}
+
+bool
+pq_warned(struct pq *q)
+{
+	bool warned = q->warned;
+
+	q->warned = false;
+	return warned;
 }
 
 struct pq *
@@ -272,10 +293,11 @@ pq_open(const char *conninfo, const char *program, bool write, int stop_fd, stru
 		error_memory(e);
 		return NULL;
 	}
+	q->stop_fd = stop_fd;
 	pq_describe(conninfo, q->where, sizeof(q->where));
 	if ((q->conn = start(conninfo, program, write, e)) == NULL)
 		goto fail;
-	PQsetNoticeReceiver(q->conn, ignore_notice, NULL);
+	PQsetNoticeReceiver(q->conn, take_notice, q);
 	if (PQstatus(q->conn) == CONNECTION_BAD) {
 		connect_error(q, e);
 		goto fail;
@@ -286,6 +308,10 @@ pq_open(const char *conninfo, const char *program, bool write, int stop_fd, stru
 			*e = why;
 		else if (why.text[0] == '\0')
 			connect_error(q, e);
+		goto fail;
+	}
+	if (PQsetnonblocking(q->conn, 1) == -1) {
+		conn_error(q, e);
 		goto fail;
 	}
 	/* A pooler invents the process that can be cancelled. */
@@ -312,7 +338,13 @@ pq_close(struct pq **q)
 bool
 pq_lost(const struct pq *q)
 {
-	return PQstatus(q->conn) != CONNECTION_OK;
+	return q->stopped || PQstatus(q->conn) != CONNECTION_OK;
+}
+
+void
+pq_stop_fd(struct pq *q, int fd)
+{
+	q->stop_fd = fd;
 }
 
 const char *
@@ -491,6 +523,38 @@ pq_get_text(const struct pq_rows *r, size_t row, int column)
 	    (size_t)PQgetlength(result_of(r), (int)row, column) };
 }
 
+/* ---- waiting ----------------------------------------------------------------------- */
+
+/* Until what was put in is sent (`result`: and the next result is there). False: stopped. A
+ * connection that is lost ends the wait, and shows in what is done next. */
+static bool
+wait_for(struct pq *q, bool result)
+{
+	while (!q->stopped) {
+		int unsent = PQflush(q->conn);
+		struct pollfd fds[] = {
+			{ .fd = PQsocket(q->conn), .events = unsent == 1 ? POLLIN | POLLOUT : POLLIN },
+			{ .fd = q->stop_fd, .events = POLLIN },
+		};
+
+		if (unsent == -1 || (result ? PQisBusy(q->conn) == 0 : unsent == 0))
+			return true;
+		if (poll(fds, 2, -1) == -1)
+			continue;   /* EINTR */
+		if (fds[1].revents != 0)
+			q->stopped = true;
+		else if ((fds[0].revents & ~POLLOUT) != 0 && PQconsumeInput(q->conn) != 1)
+			return true;
+	}
+	return false;
+}
+
+static PGresult *
+next_result(struct pq *q)
+{
+	return wait_for(q, true) ? PQgetResult(q->conn) : NULL;
+}
+
 /* ---- statements -------------------------------------------------------------------- */
 
 static const struct pq_params none;
@@ -529,7 +593,7 @@ drain(struct pq *q)
 {
 	PGresult *r;
 
-	while ((r = PQgetResult(q->conn)) != NULL) {
+	while ((r = next_result(q)) != NULL) {
 		ExecStatusType status = PQresultStatus(r);
 		PQclear(r);
 		if (status == PGRES_COPY_IN && PQputCopyEnd(q->conn, "stopped") == -1)
@@ -548,7 +612,7 @@ pq_send(struct pq *q, const char *sql, const struct pq_params *p, struct error *
 int
 pq_fetch(struct pq *q, struct pq_rows **rows, struct error *e)
 {
-	PGresult *r = PQgetResult(q->conn);
+	PGresult *r = next_result(q);
 
 	if (rows != NULL)
 		*rows = NULL;
@@ -578,19 +642,19 @@ pipeline_results(struct pq *q, struct pq_step *steps, size_t n, struct error *e)
 	int rc = 0;
 
 	for (size_t i = 0; i < n && !pq_lost(q); i++) {
-		PGresult *r = PQgetResult(q->conn);
+		PGresult *r = next_result(q);
 		if (r != NULL && PQresultStatus(r) == PGRES_PIPELINE_ABORTED) {
 			PQclear(r);
 			rc = -1;
 		} else if (keep_result(q, r, &steps[i].rows, rc == 0 ? e : NULL) == -1) {
 			rc = -1;
 		}
-		while (!pq_lost(q) && (r = PQgetResult(q->conn)) != NULL)
+		while (!pq_lost(q) && (r = next_result(q)) != NULL)
 			PQclear(r);
 	}
 	if (pq_lost(q))
 		return rc == 0 ? conn_error(q, e) : -1;
-	PQclear(PQgetResult(q->conn));
+	PQclear(next_result(q));
 	return rc;
 }
 
@@ -626,9 +690,18 @@ pq_rollback(struct pq *q)
 int
 pq_copy_begin(struct pq *q, const char *sql, struct error *e)
 {
-	PGresult *r = PQexec(q->conn, sql);
-	int rc = r != NULL && PQresultStatus(r) == PGRES_COPY_IN ? 0 : result_error(q, r, e);
+	PGresult *r;
+	int rc;
 
+	if (PQsendQuery(q->conn, sql) != 1)
+		return conn_error(q, e);
+	r = next_result(q);
+	if (r != NULL && PQresultStatus(r) == PGRES_COPY_IN)
+		rc = 0;
+	else {
+		rc = result_error(q, r, e);
+		drain(q);
+	}
 	PQclear(r);
 	return rc;
 }
@@ -636,7 +709,7 @@ pq_copy_begin(struct pq *q, const char *sql, struct error *e)
 int
 pq_copy(struct pq *q, const void *data, size_t n, struct error *e)
 {
-	if (PQputCopyData(q->conn, data, (int)n) == 1)
+	if (PQputCopyData(q->conn, data, (int)n) == 1 && wait_for(q, false))
 		return 0;
 	conn_error(q, e);
 	drain(q);

@@ -36,6 +36,10 @@ struct pq *pq_open(const char *conninfo, const char *program, bool write, int st
     struct error *e);
 void pq_close(struct pq **q);
 
+/* From now on that is what `stop_fd` is: whatever waits for the server gives up once it polls
+ * readable (ERROR_NONE), and the connection is lost. */
+void pq_stop_fd(struct pq *q, int fd);
+
 /* Whether nothing can be sent any more: to be closed. */
 bool pq_lost(const struct pq *q);
 
@@ -107,6 +111,9 @@ int pq_fetch(struct pq *q, struct pq_rows **rows, struct error *e);
 
 /* Leave whatever transaction there is. Errors do not matter: what is then wrong shows. */
 void pq_rollback(struct pq *q);
+
+/* Has the server warned since this was last asked? */
+bool pq_warned(struct pq *q);
 
 /* The SQLSTATE of the last statement that failed ("" if the server gave none). */
 const char *pq_state(const struct pq *q);
