@@ -5,6 +5,7 @@
 #   tests/postgres.sh database DIR [NAME]            a new database with a store in it; print its URL
 #   tests/postgres.sh stop DIR                       stop it and remove DIR
 #   tests/postgres.sh halt DIR [fast|immediate]      stop it, and keep DIR
+#   tests/postgres.sh kill DIR                       end all its processes at once, with SIGKILL
 #   tests/postgres.sh resume DIR                     and start it again, unless it runs
 #   tests/postgres.sh restart DIR [fast|immediate]
 #   tests/postgres.sh standby DIR OF [SETTING=VALUE]...   make in DIR a standby of the cluster in OF
@@ -82,6 +83,12 @@ stop)
 	[ ! -e "$dir/pooler.pid" ] || kill "$(cat "$dir/pooler.pid")" || true
 	ctl stop -m immediate || true
 	rm -rf "$dir"
+	;;
+kill)
+	postmaster=$(head -n 1 "$data/postmaster.pid")
+	mapfile -t processes < <(pgrep -P "$postmaster")
+	kill -KILL "$postmaster" "${processes[@]}"
+	while kill -0 "$postmaster" "${processes[@]}"; do sleep 0.02; done 2>/dev/null
 	;;
 halt) ctl stop -m "${1-fast}" ;;
 resume) as_server "$programs/pg_ctl" -D "$data" status >/dev/null || ctl start -l "$dir/log" ;;

@@ -1,8 +1,9 @@
 # What the crash tests share (tests/torture*.sh): processes by name, killed and seen gone;
 # and looks at what was acknowledged. Sourced, never run.
 #
-# Set before: cycles, seed, SOURCES, BAD. Each source writes what was acknowledged to
-# acked.SOURCE (tests/tools/producer); the store is m.db, messages are in err.NAME.
+# Set before: cycles, seed, SOURCES, BAD, and BEGIN, if the first record's time is another than the
+# producer's own. Each source writes what was acknowledged to acked.SOURCE (tests/tools/producer);
+# the store is m.db (see sql), messages are in err.NAME.
 # shellcheck shell=bash disable=SC2154
 
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -10,6 +11,7 @@ BUILD=${BUILD:-$project/build}
 case $BUILD in /*) ;; *) BUILD=$project/$BUILD ;; esac
 PATH=$BUILD:$BUILD/tests:$PATH
 unset MONITOR_STORE MONITOR_TOKEN
+BEGIN=${BEGIN:-1700000000}
 dir=$(mktemp -d "${TMPDIR:-/tmp}/torture.XXXXXX")
 cd "$dir" || exit
 RANDOM=$seed
@@ -65,7 +67,7 @@ check_acked() {
 	missing=$(sql "WITH acked(source, n) AS (VALUES $values),
 		stored AS MATERIALIZED (SELECT sender, count(*) AS rows, count(DISTINCT time) AS times
 			FROM records JOIN acked ON source = sender
-			WHERE time <= 1700000000 + n GROUP BY sender)
+			WHERE time <= $BEGIN + n GROUP BY sender)
 		SELECT source, n, rows, times FROM acked LEFT JOIN stored ON sender = source
 			WHERE coalesce(rows, 0) != n - n / $BAD OR coalesce(times, 0) != n - n / $BAD") ||
 		fail "the store cannot be read"
