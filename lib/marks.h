@@ -14,7 +14,7 @@
 struct mark {
 	struct str source;       /* the offer's own */
 	int64_t seq;             /* settled up to here; -1: not at all */
-	bool known;              /* seq is what the store says, or this batch */
+	bool known;              /* the owner's: it has asked the store */
 	bool moved;              /* by this batch */
 };
 
@@ -27,7 +27,7 @@ struct marks {
 	size_t last;             /* lines of one source tend to follow one another */
 };
 
-/* The mark of this source, made if it is not there (seq -1, not known). Good until the next
+/* The mark of this source, made if it is not there (seq -1). Good until the next
  * call. NULL: no memory. */
 struct mark *marks_get(struct marks *m, struct str source);
 

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "marks.h"
 #include "sqlite/sqlite.h"
 #include "when.h"
 
@@ -18,22 +19,13 @@ struct tail {
 	int64_t bytes;           /* of text */
 };
 
-/* A source that this batch has met: how far it is settled. */
-struct mark {
-	struct str source;       /* data NULL: an empty slot */
-	int64_t seq;             /* -1: none yet */
-	bool moved;
-};
-
 struct writer {
 	struct tail tails[RECORD_KINDS];
 	struct head head;        /* as of our last commit */
 	bool known;              /* head and tails are what the store holds */
 	double moment;           /* the last row of `moment` */
 	struct ids *watchdogs, *senders;
-	struct mark *marks;      /* open addressing, emptied for each batch */
-	size_t mark_slots, mark_count;
-	struct mark *last_mark;
+	struct marks marks;      /* emptied for each batch */
 	struct buf index, entries;   /* scratch for sqlite_seal() */
 };
 
@@ -48,7 +40,7 @@ sqlite_writer_free(struct writer **wp)
 		free(w->tails[k].entries);
 	ids_free(&w->watchdogs);
 	ids_free(&w->senders);
-	free(w->marks);
+	marks_free(&w->marks);
 	buf_free(&w->index);
 	buf_free(&w->entries);
 	free(w);
@@ -66,10 +58,7 @@ writer_new(struct error *e)
 	}
 	for (int k = 0; k < RECORD_KINDS; k++)
 		w->tails[k].entries = calloc(BLOCK_ROWS, sizeof(struct entry));
-	w->mark_slots = 64;
-	w->marks = calloc(w->mark_slots, sizeof(*w->marks));
-	if (w->tails[RECORD_LOG].entries == NULL || w->tails[RECORD_NOTIFICATION].entries == NULL ||
-	    w->marks == NULL) {
+	if (w->tails[RECORD_LOG].entries == NULL || w->tails[RECORD_NOTIFICATION].entries == NULL) {
 		error_memory(e);
 		sqlite_writer_free(&w);
 	} else if ((w->watchdogs = ids_new(SQL_WATCHDOG_ID, SQL_ADD_WATCHDOG, e)) == NULL ||
@@ -227,74 +216,28 @@ catch_up(struct sqlite *s, struct error *e)
 
 /* ---- marks --------------------------------------------------------------- */
 
-static size_t
-mark_slot(const struct mark *marks, size_t slots, struct str source)
-{
-	uint64_t h = 14695981039346656037u;   /* FNV-1a */
-
-	for (size_t i = 0; i < source.len; i++)
-		h = (h ^ (unsigned char)source.data[i]) * 1099511628211u;
-	h ^= h >> 32;
-	while (marks[h & (slots - 1)].source.data != NULL &&
-	    !str_equal(marks[h & (slots - 1)].source, source))
-		h++;
-	return h & (slots - 1);
-}
-
-static int
-more_marks(struct writer *w, struct error *e)
-{
-	size_t slots = w->mark_slots * 2;
-	struct mark *marks = calloc(slots, sizeof(*marks));
-
-	if (marks == NULL)
-		return error_memory(e);
-	for (size_t i = 0; i < w->mark_slots; i++)
-		if (w->marks[i].source.data != NULL)
-			marks[mark_slot(marks, slots, w->marks[i].source)] = w->marks[i];
-	free(w->marks);
-	w->marks = marks;
-	w->mark_slots = slots;
-	w->last_mark = NULL;
-	return 0;
-}
-
-/* How far this source is settled: from this batch, or from the store. Lines of
- * one source tend to follow one another. */
+/* How far this source is settled: from this batch, or from the store. */
 static int
 find_mark(struct sqlite *s, struct str source, struct mark **out, struct error *e)
 {
-	struct writer *w = s->writer;
-	struct mark *m = w->last_mark;
+	struct mark *m = *out = marks_get(&s->writer->marks, source);
 	struct stmt *st;
 	int rc;
 
-	if (m == NULL || !str_equal(m->source, source)) {
-		if (w->mark_count >= w->mark_slots / 2 && more_marks(w, e) == -1)
-			return -1;
-		m = &w->marks[mark_slot(w->marks, w->mark_slots, source)];
-	}
-	if (m->source.data == NULL) {
-		if ((st = sqlite_sql(s, SQL_MARK, e)) == NULL)
-			return -1;
-		stmt_bind_text(st, 1, source);
-		if ((rc = stmt_step(st, e)) == -1)
-			return -1;
-		*m = (struct mark){ source, rc == 1 ? stmt_int(st, 0) : -1, false };
-		stmt_reset(st);
-		w->mark_count++;
-	}
-	*out = w->last_mark = m;
+	if (m == NULL)
+		return error_memory(e);
+	if (m->known)
+		return 0;
+	if ((st = sqlite_sql(s, SQL_MARK, e)) == NULL)
+		return -1;
+	stmt_bind_text(st, 1, source);
+	if ((rc = stmt_step(st, e)) == -1)
+		return -1;
+	if (rc == 1)
+		m->seq = stmt_int(st, 0);
+	m->known = true;
+	stmt_reset(st);
 	return 0;
-}
-
-static void
-forget_marks(struct writer *w)
-{
-	if (w->mark_count > 0)
-		memset(w->marks, 0, w->mark_slots * sizeof(*w->marks));
-	w->mark_count = 0;
-	w->last_mark = NULL;
 }
 
 static int
@@ -303,8 +246,8 @@ write_marks(struct sqlite *s, double now, struct error *e)
 	struct writer *w = s->writer;
 	struct stmt *st;
 
-	for (size_t i = 0; w->mark_count > 0 && i < w->mark_slots; i++) {
-		const struct mark *m = &w->marks[i];
+	for (size_t i = 0; i < w->marks.count; i++) {
+		const struct mark *m = &w->marks.list[i];
 		if (!m->moved)
 			continue;
 		if ((st = sqlite_sql(s, SQL_SET_MARK, e)) == NULL)
@@ -393,12 +336,10 @@ add_batch(struct sqlite *s, const struct store_offer *offers, size_t n,
 		if (o->source.data != NULL) {
 			if (find_mark(s, o->source, &m, e) == -1)
 				return -1;
-			if (o->seq <= m->seq) {
+			if (!mark_move(m, o->seq)) {
 				added->duplicates += !o->refused;
 				continue;
 			}
-			m->seq = o->seq;
-			m->moved = true;
 		}
 		if (o->refused)
 			continue;
@@ -425,11 +366,11 @@ sqlite_add(void *impl, const struct store_offer *offers, size_t n, struct store_
 		return -1;
 	if (catch_up(s, e) == 0 && add_batch(s, offers, n, added, e) == 0 &&
 	    sqlite_commit(s, e) == 0) {
-		forget_marks(s->writer);
+		marks_clear(&s->writer->marks);
 		return 0;
 	}
 	sqlite_abort(s);
-	forget_marks(s->writer);
+	marks_clear(&s->writer->marks);
 	s->writer->known = false;
 	*added = (struct store_added){ 0 };
 	return -1;
