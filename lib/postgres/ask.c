@@ -1,6 +1,437 @@
-#include "postgres/postgres.h"
-void *postgres_ask(void *impl, const struct query *q, struct error *e) { (void)impl; (void)q; error_set(e, ERROR_SYSTEM, "not yet"); return NULL; }
-int postgres_next(void *answer, struct record *r, struct error *e) { (void)answer; (void)r; return error_set(e, ERROR_SYSTEM, "not yet"); }
-void postgres_position(const void *answer, struct cursor *c) { (void)answer; (void)c; }
-void postgres_end_ask(void *answer) { (void)answer; }
-int postgres_end(void *impl, struct cursor *c, struct error *e) { (void)impl; (void)c; return error_set(e, ERROR_SYSTEM, "not yet"); }
+/*
+ * An answer: slices of a walk, each one statement that has ended before the first of its rows
+ * is handed out. The next one is under way meanwhile, in an answer that turns out to be long.
+ */
+#include <stdlib.h>
+
+#include "match.h"
+#include "postgres/course.h"
+
+enum {
+	SLICE_FIRST = 100,        /* rows: the first row at once */
+	SLICE_MOST = 5000,
+	SLICE_BYTES = 1 << 20,    /* about */
+	LOOK_ROWS = 64,           /* so often it is seen to what has come of the next slice */
+};
+
+struct slice {
+	struct pq_rows *rows;
+	size_t count;
+	int64_t *places;          /* room for `room` */
+	size_t room;
+};
+
+/* A row that was copied out of its slice; its strings are pieces of `texts`. */
+struct kept {
+	struct cursor at;
+	int64_t arrival;
+	bool is_long;             /* its texts are to be fetched */
+	struct record record;     /* the pointers are places in `kept_texts` */
+};
+
+struct asked {
+	struct postgres *s;
+	const struct query *q;
+	struct query turned_query;   /* the newest few: the other way round */
+	struct course course;
+	struct slice slices[2];
+	struct slice *shown, *next;
+	size_t shown_at;
+	bool sent;                /* the next slice's statement */
+	bool got;                 /* the next slice is there */
+	bool ended;               /* it is not */
+	size_t slice_rows;        /* how many rows to ask for */
+	size_t slice_count;       /* slices so far */
+	size_t taken;             /* records that matched */
+	struct cursor at;         /* of the one that was handed out last */
+	struct pq_rows *texts;    /* its long ones */
+
+	/* The newest few, newest first, to be handed out from their end. */
+	bool turned;
+	struct kept *kept;
+	size_t kept_count, kept_room;
+	struct buf kept_texts;
+};
+
+/* ---- slices ------------------------------------------------------------------------------ */
+
+static void
+slice_free(struct slice *sl)
+{
+	pq_free(&sl->rows);
+	free(sl->places);
+	sl->places = NULL;
+}
+
+static size_t
+rows_wanted(const struct asked *k)
+{
+	size_t left = k->q->limit - k->taken;
+
+	if (k->shown != NULL)
+		left -= k->shown->count < left ? k->shown->count : left;
+	return k->q->match == NULL && left < k->slice_rows ? left : k->slice_rows;
+}
+
+/* The statement of the next slice; or the walk has ended. */
+static int
+plan(struct asked *k, struct slice *sl, struct error *e)
+{
+	size_t rows = rows_wanted(k);
+
+	if (rows == 0)
+		k->course.ended = true;
+	if (rows > sl->room) {
+		int64_t *places = realloc(sl->places, rows * sizeof(*places));
+		if (places == NULL)
+			return error_memory(e);
+		sl->places = places;
+		sl->room = rows;
+	}
+	return course_plan(&k->course, rows, e);
+}
+
+static int
+fetch(struct asked *k, struct pq_rows **rows, struct error *e)
+{
+	const struct where *w = &k->course.where;
+
+	if (k->sent) {
+		k->sent = false;
+		if (pq_fetch(k->s->pq, rows, e) == 0)
+			return 0;
+	}
+	return course_query(&k->course, w->sql.data, &w->params, rows, e);
+}
+
+/* How many rows make a slice of the right size, as far as one can know. */
+static void
+measure(struct asked *k, const struct slice *sl)
+{
+	size_t rows = sl->count == 0 ? SLICE_MOST : SLICE_BYTES / (pq_size(sl->rows) / sl->count + 1);
+
+	k->slice_rows = rows < SLICE_FIRST ? SLICE_FIRST : rows > SLICE_MOST ? SLICE_MOST : rows;
+}
+
+/* The next slice is there, whatever it takes. */
+static int
+get_next(struct asked *k, struct error *e)
+{
+	struct slice *sl = k->next;
+
+	if (k->got)
+		return 0;
+	pq_free(&sl->rows);
+	sl->count = 0;
+	if (!k->sent && plan(k, sl, e) == -1)
+		return -1;
+	if (k->course.ended) {
+		k->ended = true;
+		return 0;
+	}
+	if (fetch(k, &sl->rows, e) == -1)
+		return -1;
+	sl->count = pq_count(sl->rows);
+	course_took(&k->course, sl->rows, sl->places);
+	measure(k, sl);
+	k->slice_count++;
+	k->course.begun = true;
+	k->got = true;
+	return 0;
+}
+
+/* The slice behind the one that is shown, before it is needed. What goes wrong shows when it is. */
+static void
+send_ahead(struct asked *k)
+{
+	struct where *w = &k->course.where;
+
+	if (k->slice_count < 2 || k->q->work != SIZE_MAX || k->turned || plan(k, k->next, NULL) == -1)
+		return;
+	if (!k->course.ended)
+		k->sent = pq_send(k->s->pq, w->sql.data, &w->params, NULL) == 0;
+	else
+		k->ended = true;
+}
+
+/* The next slice is the one that is shown. */
+static int
+show_next(struct asked *k, struct error *e)
+{
+	if (get_next(k, e) == -1 || !k->got)
+		return k->got ? -1 : 0;
+	k->shown = k->next;
+	k->shown_at = 0;
+	k->next = k->shown == &k->slices[0] ? &k->slices[1] : &k->slices[0];
+	k->got = false;
+	send_ahead(k);
+	return 0;
+}
+
+/* ---- rows -------------------------------------------------------------------------------- */
+
+/* As it was before it was stored. (The rows are ours, and each text is looked at once.) */
+static struct str
+text(const struct pq_rows *rows, size_t row, int column)
+{
+	struct str s = pq_get_text(rows, row, column);
+
+	if (s.len > 0 && memchr(s.data, '\x10', s.len) != NULL)
+		s.len = text_decode((char *)(uintptr_t)s.data, s.len);
+	return s;
+}
+
+/* A row as a record, if its texts are all there. */
+static bool
+read_row(const struct slice *sl, size_t i, struct record *r)
+{
+	const struct pq_rows *rows = sl->rows;
+
+	*r = (struct record){
+		.kind = (enum record_kind)pq_get_int(rows, i, COLUMN_KIND),
+		.level = pq_get_int(rows, i, COLUMN_LEVEL),
+		.time = pq_get_double(rows, i, COLUMN_TIME),
+		.watchdog = text(rows, i, COLUMN_WATCHDOG),
+		.sender = text(rows, i, COLUMN_SENDER),
+		.message = text(rows, i, COLUMN_MESSAGE),
+		.extra = text(rows, i, COLUMN_EXTRA),
+	};
+	return r->sender.data != NULL && r->message.data != NULL &&
+	    (r->extra.data == NULL || r->extra.len > 0);
+}
+
+/* The texts of a record with long ones: 1, or 0 where it was purged meanwhile, or -1. */
+static int
+fetch_texts(struct asked *k, struct record *r, int64_t arrival, struct error *e)
+{
+	static const char *const sql[] = {
+		"SELECT sender, message, extra FROM monitor.log WHERE arrival = $1",
+		"SELECT sender, message, extra FROM monitor.notification WHERE arrival = $1",
+		"SELECT sender, message, extra FROM monitor.stray WHERE arrival = $1",
+	};
+	int table = arrival_is_stray(k->s, r->time, arrival) ? RECORD_KINDS : (int)r->kind;
+	struct pq_params p = { 0 };
+
+	pq_free(&k->texts);
+	pq_int(&p, arrival);
+	if ((k->sent && get_next(k, e) == -1) || course_query(&k->course, sql[table], &p, &k->texts, e) == -1)
+		return -1;
+	if (pq_count(k->texts) == 0)
+		return 0;
+	r->sender = text(k->texts, 0, 0);
+	r->message = text(k->texts, 0, 1);
+	r->extra = text(k->texts, 0, 2);
+	return 1;
+}
+
+/* Is it enough for now? */
+static bool
+enough(const struct asked *k)
+{
+	return k->q->work != SIZE_MAX && k->course.work >= k->q->work && k->slice_count > 0;
+}
+
+/* The next record that matches, with or without its long texts: as answer_next(). */
+static int
+step(struct asked *k, struct kept *to, struct error *e)
+{
+	const struct match *match = k->q->match;
+
+	for (;;) {
+		while (k->shown == NULL || k->shown_at == k->shown->count) {
+			if (k->ended || k->taken == k->q->limit)
+				return 0;
+			if (enough(k)) {
+				k->at = k->course.at;
+				return 2;
+			}
+			if (show_next(k, e) == -1)
+				return -1;
+		}
+		size_t i = k->shown_at++;
+		int rc = 1;
+		if (k->sent && i % LOOK_ROWS == 0)
+			pq_look(k->s->pq);
+		if (k->shown->places[i] == -1)
+			continue;
+		to->is_long = !read_row(k->shown, i, &to->record);
+		to->arrival = pq_get_int(k->shown->rows, i, COLUMN_ARRIVAL);
+		to->at = (struct cursor){ to->record.time, k->shown->places[i], (uint64_t)k->s->id };
+		if (match != NULL && to->is_long && (rc = fetch_texts(k, &to->record, to->arrival, e)) == -1)
+			return -1;
+		if (rc == 0 || (match != NULL && !match_test(match, to->record.message)))
+			continue;
+		k->taken++;
+		return 1;
+	}
+}
+
+/* ---- the newest few ------------------------------------------------------------------------ */
+
+static int
+keep_text(struct asked *k, struct str *s)
+{
+	size_t at = k->kept_texts.len;
+
+	if (buf_add_str(&k->kept_texts, *s) == -1)
+		return -1;
+	s->data = (const char *)(uintptr_t)at;
+	return 0;
+}
+
+static int
+keep(struct asked *k, const struct kept *row)
+{
+	size_t room = k->kept_room > 0 ? k->kept_room * 2 : 16;
+	struct kept *to = k->kept;
+
+	if (k->kept_count == k->kept_room) {
+		if ((to = realloc(to, room * sizeof(*to))) == NULL)
+			return -1;
+		k->kept = to;
+		k->kept_room = room;
+	}
+	to += k->kept_count++;
+	*to = *row;
+	if (keep_text(k, &to->record.watchdog) == -1)
+		return -1;
+	if (to->is_long)
+		return 0;
+	return keep_text(k, &to->record.sender) == -1 || keep_text(k, &to->record.message) == -1 ||
+	    keep_text(k, &to->record.extra) == -1 ? -1 : 0;
+}
+
+/* Walk back over so many. */
+static int
+turn(struct asked *k, struct error *e)
+{
+	struct kept row;
+	int rc;
+
+	while ((rc = step(k, &row, e)) == 1)
+		if (keep(k, &row) == -1)
+			return error_memory(e);
+	k->turned = true;
+	return rc;
+}
+
+static struct str
+kept_text(const struct asked *k, struct str s)
+{
+	return (struct str){ k->kept_texts.data + (uintptr_t)s.data, s.len };
+}
+
+static int
+next_kept(struct asked *k, struct kept *row)
+{
+	if (k->kept_count == 0)
+		return 0;
+	*row = k->kept[--k->kept_count];
+	row->record.watchdog = kept_text(k, row->record.watchdog);
+	if (row->is_long)
+		return 1;
+	row->record.sender = kept_text(k, row->record.sender);
+	row->record.message = kept_text(k, row->record.message);
+	row->record.extra = kept_text(k, row->record.extra);
+	return 1;
+}
+
+/* ---- an answer -------------------------------------------------------------------------------- */
+
+void *
+postgres_ask(void *impl, const struct query *q, struct error *e)
+{
+	struct postgres *s = impl;
+	struct asked *k;
+
+	if (q->after != NULL && q->after->store != 0 && q->after->store != (uint64_t)s->id) {
+		error_set(e, ERROR_INVALID, "%s: the cursor is of another store", s->where);
+		return NULL;
+	}
+	if ((k = calloc(1, sizeof(*k))) == NULL) {
+		error_memory(e);
+		return NULL;
+	}
+	k->s = s;
+	k->q = q;
+	k->next = &k->slices[0];
+	k->slice_rows = SLICE_FIRST;
+	if (q->limit <= POSTGRES_NEWEST && !q->reverse && q->after == NULL) {
+		k->turned_query = *q;
+		k->turned_query.reverse = true;
+		k->turned_query.work = SIZE_MAX;
+		k->q = &k->turned_query;
+	}
+	if (course_init(&k->course, s, k->q, e) == -1) {
+		free(k);
+		return NULL;
+	}
+	k->ended = k->course.ended;
+	k->at = k->course.at;
+	if (k->q != q && turn(k, e) == -1) {
+		postgres_end_ask(k);
+		return NULL;
+	}
+	return k;
+}
+
+int
+postgres_next(void *answer, struct record *r, struct error *e)
+{
+	struct asked *k = answer;
+	struct kept row;
+	int rc;
+
+	do {
+		if ((rc = k->turned ? next_kept(k, &row) : step(k, &row, e)) != 1)
+			return rc;
+		if (row.is_long && (k->q->match == NULL || k->turned) &&
+		    (rc = fetch_texts(k, &row.record, row.arrival, e)) == -1)
+			return -1;
+	} while (rc == 0);
+	*r = row.record;
+	k->at = row.at;
+	return 1;
+}
+
+void
+postgres_position(const void *answer, struct cursor *c)
+{
+	*c = ((const struct asked *)answer)->at;
+}
+
+/* A statement that nobody waits for any more goes with its connection. */
+void
+postgres_end_ask(void *answer)
+{
+	struct asked *k = answer;
+
+	if (k->sent)
+		postgres_disconnect(k->s);
+	course_free(&k->course);
+	slice_free(&k->slices[0]);
+	slice_free(&k->slices[1]);
+	pq_free(&k->texts);
+	free(k->kept);
+	buf_free(&k->kept_texts);
+	free(k);
+}
+
+int
+postgres_end(void *impl, struct cursor *c, struct error *e)
+{
+	static const char sql[] = "SELECT number, last - first, (SELECT id FROM monitor.store)"
+	    " FROM monitor.batch ORDER BY number DESC LIMIT 1";
+	struct postgres *s = impl;
+	struct pq_rows *rows;
+	int rc = 0;
+
+	if (postgres_query(s, sql, NULL, &rows, e) == -1)
+		return -1;
+	if (pq_count(rows) == 0 || pq_get_int(rows, 0, 2) != s->id)
+		rc = error_set(e, ERROR_GONE, "%s: the store was replaced", s->where);
+	else
+		*c = (struct cursor){ 0, place_of(pq_get_int(rows, 0, 0), pq_get_int(rows, 0, 1)), (uint64_t)s->id };
+	pq_free(&rows);
+	return rc;
+}

@@ -480,6 +480,12 @@ pq_count(const struct pq_rows *r)
 	return (size_t)PQntuples(result_of(r));
 }
 
+size_t
+pq_size(const struct pq_rows *r)
+{
+	return PQresultMemorySize(result_of(r));
+}
+
 uint64_t
 pq_affected(const struct pq_rows *r)
 {
@@ -562,7 +568,8 @@ static const struct pq_params none;
 static int
 send_params(struct pq *q, const char *sql, const struct pq_params *p, struct error *e)
 {
-	static const int binary[PQ_PARAMS_MAX] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
+	static const int binary[PQ_PARAMS_MAX] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+		1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
 
 	if (p == NULL)
 		p = &none;
@@ -607,6 +614,12 @@ int
 pq_send(struct pq *q, const char *sql, const struct pq_params *p, struct error *e)
 {
 	return send_params(q, sql, p, e);
+}
+
+void
+pq_look(struct pq *q)
+{
+	PQconsumeInput(q->conn);   /* what is wrong shows when it is fetched */
 }
 
 int

@@ -57,7 +57,7 @@ int pq_server_version(const struct pq *q);   /* 150004 */
 
 /* What stands for $1, $2, ... Texts and buffers are not copied: they must last until
  * the statement has been sent. */
-#define PQ_PARAMS_MAX 16
+#define PQ_PARAMS_MAX 24
 struct pq_params {
 	int n;
 	unsigned types[PQ_PARAMS_MAX];       /* OIDs */
@@ -81,6 +81,7 @@ void pq_array(struct pq_params *p, struct buf *b, enum pq_array of);
 struct pq_rows;
 void pq_free(struct pq_rows **r);
 size_t pq_count(const struct pq_rows *r);
+size_t pq_size(const struct pq_rows *r);           /* of memory, in bytes */
 uint64_t pq_affected(const struct pq_rows *r);     /* by INSERT, UPDATE, DELETE */
 bool pq_is_null(const struct pq_rows *r, size_t row, int column);
 int64_t pq_get_int(const struct pq_rows *r, size_t row, int column);   /* int2, int4, int8, bool; null: 0 */
@@ -105,8 +106,10 @@ struct pq_step {
 int pq_pipeline(struct pq *q, struct pq_step *steps, size_t n, struct error *e);
 
 /* One statement, without waiting: send, do something else, then fetch. Nothing else may
- * be sent in between. */
+ * be sent in between. A long answer waits at the server for whoever reads it: pq_look() now and
+ * then takes what has come. */
 int pq_send(struct pq *q, const char *sql, const struct pq_params *p, struct error *e);
+void pq_look(struct pq *q);
 int pq_fetch(struct pq *q, struct pq_rows **rows, struct error *e);
 
 /* Leave whatever transaction there is. Errors do not matter: what is then wrong shows. */
