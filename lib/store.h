@@ -166,6 +166,7 @@ int store_span(struct store *s, const struct query *q, double *first, double *la
 struct store_stats {
 	uint64_t rows[RECORD_KINDS];
 	double first[RECORD_KINDS], last[RECORD_KINDS];  /* by time; mean nothing at 0 rows */
+	bool about;                    /* too many rows to count: about so many, names not counted */
 	uint64_t watchdogs, senders;   /* names known */
 	uint64_t sources;              /* marks kept */
 	uint64_t bytes;                /* on disk, as the filesystem sees it, log files included */

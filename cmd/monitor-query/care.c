@@ -35,7 +35,8 @@ add_text(struct buf *b, const struct store_stats *st, bool utc)
 	if (buf_printf(b, "%-14s %s, schema %d\n", "engine", st->engine, st->schema) == -1)
 		return -1;
 	for (unsigned k = 0; k < RECORD_KINDS; k++) {
-		if (buf_printf(b, "%-14s %" PRIu64, plural[k], st->rows[k]) == -1)
+		if (buf_printf(b, "%-14s %s%" PRIu64, plural[k], st->about ? "about " : "",
+		    st->rows[k]) == -1)
 			return -1;
 		if (st->rows[k] > 0) {
 			when_format(st->first[k], utc, first);
@@ -46,10 +47,11 @@ add_text(struct buf *b, const struct store_stats *st, bool utc)
 		if (buf_add(b, "\n", 1) == -1)
 			return -1;
 	}
-	if (buf_printf(b, "%-14s %" PRIu64 "\n%-14s %" PRIu64 "\n%-14s %" PRIu64 "\n"
-	    "%-14s %" PRIu64 "\n%-14s %" PRId64 "\n", "watchdogs", st->watchdogs, "senders",
-	    st->senders, "sources", st->sources, "strays", st->strays, "arrivals",
-	    st->arrival) == -1)
+	if (!st->about && buf_printf(b, "%-14s %" PRIu64 "\n%-14s %" PRIu64 "\n", "watchdogs",
+	    st->watchdogs, "senders", st->senders) == -1)
+		return -1;
+	if (buf_printf(b, "%-14s %" PRIu64 "\n%-14s %" PRIu64 "\n%-14s %" PRId64 "\n", "sources",
+	    st->sources, "strays", st->strays, "arrivals", st->arrival) == -1)
 		return -1;
 	return add_size(b, "size", st->bytes) == -1 ? -1 : add_size(b, "free in it", st->free_bytes);
 }
@@ -69,10 +71,13 @@ add_json(struct buf *b, const struct store_stats *st)
 		if (buf_add(b, "}", 1) == -1)
 			return -1;
 	}
-	return buf_printf(b, ",\"watchdogs\":%" PRIu64 ",\"senders\":%" PRIu64 ",\"sources\":%" PRIu64
-	    ",\"strays\":%" PRIu64 ",\"arrivals\":%" PRId64 ",\"bytes\":%" PRIu64
-	    ",\"free_bytes\":%" PRIu64 "}\n", st->watchdogs, st->senders, st->sources, st->strays,
-	    st->arrival, st->bytes, st->free_bytes);
+	if ((st->about ? buf_printf(b, ",\"about\":true") :
+	    buf_printf(b, ",\"watchdogs\":%" PRIu64 ",\"senders\":%" PRIu64, st->watchdogs,
+	    st->senders)) == -1)
+		return -1;
+	return buf_printf(b, ",\"sources\":%" PRIu64 ",\"strays\":%" PRIu64 ",\"arrivals\":%" PRId64
+	    ",\"bytes\":%" PRIu64 ",\"free_bytes\":%" PRIu64 "}\n", st->sources, st->strays, st->arrival,
+	    st->bytes, st->free_bytes);
 }
 
 int

@@ -7,7 +7,9 @@
  *   add.c       taking batches                         rows.c    rows for COPY
  *   ask.c       walking through matching rows          where.c   a query, as SQL
  *   watch.c     waiting for news                       tally.c   counting
- *   purge.c     forgetting                             care.c    statistics, verification
+ *   purge.c     forgetting: what, and                  care.c    statistics
+ *   partitions.c  whole partitions of it,              verify.c  verification
+ *   expire.c      rows
  */
 #ifndef MONITOR_POSTGRES_POSTGRES_H
 #define MONITOR_POSTGRES_POSTGRES_H
@@ -62,6 +64,18 @@ int postgres_check(struct postgres *s, struct error *e);
 int postgres_create_schema(const char *conninfo, double interval, enum store_made *made,
     struct error *left, struct error *e);
 int postgres_schema(double interval, bool roles_only, struct buf *text, struct error *e);
+
+/* care.c: how many rows a partition has, and how many bytes it takes. `from` is the same for
+ * SQL: behind FROM monitor. A small one is counted, of a large one the server's own count is taken,
+ * which is about right. */
+struct postgres_extent {
+	uint64_t rows, bytes;
+};
+int postgres_measure(struct postgres *s, const char *table, const char *from,
+    struct postgres_extent *x, struct error *e);
+
+/* care.c: bytes that everything takes. */
+int postgres_size(struct postgres *s, uint64_t *bytes, struct error *e);
 
 /* ---- arrivals (lib/schema/postgres.sql) -------------------------------------- */
 

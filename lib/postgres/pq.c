@@ -642,6 +642,40 @@ pq_query(struct pq *q, const char *sql, const struct pq_params *p, struct pq_row
 	return send_params(q, sql, p, e) == -1 ? -1 : pq_fetch(q, rows, e);
 }
 
+static void
+cancel(struct pq *q)
+{
+	PGcancel *c = PQgetCancel(q->conn);
+	char why[256];
+
+	if (c != NULL)
+		PQcancel(c, why, sizeof(why));
+	PQfreeCancel(c);
+}
+
+int
+pq_query_within(struct pq *q, double seconds, const char *sql, const struct pq_params *p,
+    struct pq_rows **rows, struct error *e)
+{
+	struct pollfd fd = { .fd = PQsocket(q->conn), .events = POLLIN };
+	double end = when_ticks() + seconds, left;
+
+	if (rows != NULL)
+		*rows = NULL;
+	if (send_params(q, sql, p, e) == -1)
+		return -1;
+	while (PQisBusy(q->conn) == 1) {
+		if ((left = end - when_ticks()) <= 0) {
+			cancel(q);
+			break;
+		}
+		poll(&fd, 1, (int)(left * 1000) + 1);
+		if (PQconsumeInput(q->conn) != 1)
+			break;
+	}
+	return pq_fetch(q, rows, e);
+}
+
 int
 pq_run(struct pq *q, const char *sql, struct error *e)
 {

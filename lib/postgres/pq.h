@@ -93,6 +93,11 @@ struct str pq_get_text(const struct pq_rows *r, size_t row, int column);
 int pq_query(struct pq *q, const char *sql, const struct pq_params *p, struct pq_rows **rows,
     struct error *e);
 
+/* The same, but cancelled when it is not done after so many seconds (ERROR_BUSY): for what may
+ * wait for others' locks where no transaction can be told for how long. */
+int pq_query_within(struct pq *q, double seconds, const char *sql, const struct pq_params *p,
+    struct pq_rows **rows, struct error *e);
+
 /* Several, without parameters or results, as one text. */
 int pq_run(struct pq *q, const char *sql, struct error *e);
 

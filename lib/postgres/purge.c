@@ -1,2 +1,218 @@
-#include "postgres/postgres.h"
-int postgres_purge(void *impl, const struct purge *p, const volatile int *stop, struct purged *out, struct error *e) { (void)impl; (void)p; (void)stop; (void)out; return error_set(e, ERROR_SYSTEM, "not yet"); }
+/*
+ * Forgetting. First what is older than its window, by time or by arrival; then the oldest
+ * logs, a partition at a time, until the bound on size holds; then what nothing refers to any more.
+ */
+#include "postgres/purge.h"
+
+enum { STEP = 10000 };
+
+/* ---- records ----------------------------------------------------------------------- */
+
+static bool
+restricted(const struct purge *p)
+{
+	return p->watchdog_count > 0 || p->level_min != INT64_MIN;
+}
+
+/* What is as old by its time as `x` says cannot have arrived much later, unless it is a
+ * stray. */
+static int
+purge_by_age(struct purging *pg, enum record_kind kind, struct error *e)
+{
+	double time = pg->p->now - pg->p->window[kind];
+	struct expiry x = { .time = time, .arrival = arrival_of(time) };
+	int64_t end = arrival_of(time + pg->s->bound + 1);
+	struct partitions *ps = &pg->partitions[kind];
+
+	for (size_t i = 0; i < ps->n && ps->v[i].first < end && !purging_stopped(pg); i++) {
+		struct partition *part = &ps->v[i];
+		bool whole = part->end <= x.arrival && part->end <= pg->closed && !restricted(pg->p);
+		if ((whole ? partition_drop(pg, kind, part, e) : expire_rows(pg, kind, part, &x, e)) == -1)
+			return -1;
+	}
+	return purging_stopped(pg) ? 0 : expire_rows(pg, kind, NULL, &x, e);
+}
+
+/* Strays go with those that arrived when they did. */
+static int
+purge_by_size(struct purging *pg, struct error *e)
+{
+	struct partitions *ps = &pg->partitions[RECORD_LOG];
+	struct expiry x = { .time = -INFINITY, .arrival = INT64_MIN };
+	uint64_t size, before = pg->p->dry_run ? 0 : pg->dropped;
+
+	if (postgres_size(pg->s, &size, e) == -1)
+		return -1;
+	for (size_t i = 0; i < ps->n && !purging_stopped(pg); i++) {
+		struct partition *part = &ps->v[i];
+		if (size - (pg->dropped - before) <= pg->p->max_size || part->end > pg->closed)
+			break;
+		if (part->gone)
+			continue;
+		if (partition_drop(pg, RECORD_LOG, part, e) == -1)
+			return -1;
+		x.arrival = part->end;
+	}
+	return x.arrival == INT64_MIN ? 0 : expire_rows(pg, RECORD_LOG, NULL, &x, e);
+}
+
+static int
+purge_records(struct purging *pg, struct error *e)
+{
+	for (int k = 0; k < RECORD_KINDS; k++)
+		if (pg->p->window[k] > 0 && !purging_stopped(pg) && purge_by_age(pg, k, e) == -1)
+			return -1;
+	return pg->p->max_size > 0 && !purging_stopped(pg) ? purge_by_size(pg, e) : 0;
+}
+
+/* ---- marks --------------------------------------------------------------------------- */
+
+static const char count_marks[] = "SELECT count(*) FROM monitor.mark WHERE seen < $1";
+
+static const char drop_marks[] =
+	"WITH step AS MATERIALIZED"
+	" (SELECT source, seen FROM monitor.mark WHERE source > $2 ORDER BY source LIMIT 10000),"
+	" gone AS (DELETE FROM monitor.mark WHERE seen < $1"
+	" AND source = ANY (ARRAY(SELECT source FROM step WHERE seen < $1)) RETURNING 1)"
+	" SELECT (SELECT count(*) FROM gone), count(*), max(source) FROM step";
+
+static int
+count_old_marks(struct purging *pg, double limit, struct error *e)
+{
+	struct pq_params p = { 0 };
+	struct pq_rows *rows = NULL;
+
+	pq_double(&p, limit);
+	if (postgres_query(pg->s, count_marks, &p, &rows, e) == -1)
+		return -1;
+	pg->out->marks = (uint64_t)pq_get_int(rows, 0, 0);
+	pq_free(&rows);
+	return 0;
+}
+
+/* Of those behind the name in `after`, which moves on; 1 if there are more. */
+static int
+drop_some_marks(struct purging *pg, double limit, struct buf *after, struct error *e)
+{
+	struct pq_params p = { 0 };
+	struct pq_rows *rows = NULL;
+	int rc;
+
+	pq_double(&p, limit);
+	pq_text(&p, (struct str){ after->len > 0 ? after->data : "", after->len });
+	if (pq_query_within(pg->s->pq, PURGE_PATIENCE, drop_marks, &p, &rows, e) == -1)
+		return -1;
+	pg->out->marks += (uint64_t)pq_get_int(rows, 0, 0);
+	rc = pq_get_int(rows, 0, 1) == STEP;
+	after->len = 0;
+	if (buf_add_str(after, pq_get_text(rows, 0, 2)) == -1)
+		rc = error_memory(e);
+	pq_free(&rows);
+	return rc;
+}
+
+static int
+purge_marks(struct purging *pg, struct error *e)
+{
+	double limit = pg->p->now - pg->p->marks_window;
+	struct buf after = { 0 };
+	int rc = 1;
+
+	if (pg->p->dry_run)
+		return count_old_marks(pg, limit, e);
+	while (rc == 1 && !purging_stopped(pg))
+		rc = drop_some_marks(pg, limit, &after, e);
+	buf_free(&after);
+	return rc == -1 ? -1 : 0;
+}
+
+/* ---- batches ---------------------------------------------------------------------------- */
+
+static const char oldest[] =
+	"SELECT least((SELECT min(arrival) FROM monitor.log), (SELECT min(arrival) FROM monitor.notification),"
+	" (SELECT min(arrival) FROM monitor.stray))";
+
+/* From the first on, as far as no record is left that arrived in one, but never the last. */
+static const char drop_batches[] =
+	"WITH head AS (SELECT number, last FROM monitor.batch ORDER BY number LIMIT 10001)"
+	" DELETE FROM monitor.batch WHERE number <"
+	" (SELECT coalesce(min(number) FILTER (WHERE last >= $1), max(number)) FROM head)";
+
+static int
+purge_batches(struct purging *pg, struct error *e)
+{
+	struct pq_params p = { 0 };
+	struct pq_rows *rows = NULL;
+	uint64_t n = STEP;
+
+	if (pq_query(pg->s->pq, oldest, NULL, &rows, e) == -1)
+		return -1;
+	pq_int(&p, pq_is_null(rows, 0, 0) ? INT64_MAX : pq_get_int(rows, 0, 0));
+	pq_free(&rows);
+	while (n == STEP && !purging_stopped(pg)) {
+		if (pq_query(pg->s->pq, drop_batches, &p, &rows, e) == -1)
+			return -1;
+		n = pq_affected(rows);
+		pq_free(&rows);
+	}
+	return 0;
+}
+
+/* ---- a purge ------------------------------------------------------------------------------ */
+
+/* So that writers seldom have to. */
+static const char make_partitions[] =
+	"SELECT monitor.make_partitions(kind, floor(extract(epoch FROM clock_timestamp()))::bigint, length)"
+	" FROM monitor.store, LATERAL (VALUES ('log', log_interval::bigint),"
+	" ('notification', notification_interval::bigint)) AS k (kind, length)";
+
+static int
+purge_all(struct purging *pg, struct error *e)
+{
+	const struct purge *p = pg->p;
+
+	if (partitions_list(pg, e) == -1 || (!p->dry_run && partitions_finish(pg, e) == -1) ||
+	    purge_records(pg, e) == -1 ||
+	    (p->marks_window > 0 && !purging_stopped(pg) && purge_marks(pg, e) == -1))
+		return -1;
+	if (p->dry_run || purging_stopped(pg))
+		return 0;
+	if (purge_batches(pg, e) == -1)
+		return -1;
+	return pq_query_within(pg->s->pq, PURGE_PATIENCE, make_partitions, NULL, NULL, e);
+}
+
+static int
+check(const struct postgres *s, const struct purge *p, struct error *e)
+{
+	if (p->keep_free > 0)
+		return error_set(e, ERROR_USAGE, "%s: how much is free on the server's disk is not known;"
+		    " bound the size of the store instead", s->where);
+	if (p->max_size > 0 && restricted(p))
+		return error_set(e, ERROR_USAGE, "%s: for a bound on size whole partitions go, whatever the"
+		    " watchdog and the level", s->where);
+	return 0;
+}
+
+int
+postgres_purge(void *impl, const struct purge *p, const volatile int *stop, struct purged *out,
+    struct error *e)
+{
+	struct postgres *s = impl;
+	struct purging pg = { .s = s, .p = p, .stop = stop, .out = out };
+	struct error why;
+	int rc;
+
+	*out = (struct purged){ 0 };
+	if (check(s, p, e) == -1)
+		return -1;
+	if ((rc = purge_all(&pg, &why)) == 0)
+		rc = postgres_size(s, &out->size, &why);
+	out->given_back = p->dry_run ? 0 : pg.dropped;
+	partitions_free(&pg);
+	if (rc == -1 && why.kind == ERROR_DENIED)
+		error_set(e, ERROR_DENIED, "%s (a purge takes a member of monitor_purger)", why.text);
+	else if (rc == -1 && e != NULL)
+		*e = why;
+	return rc;
+}

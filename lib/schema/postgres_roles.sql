@@ -26,6 +26,7 @@ GRANT CREATE ON SCHEMA monitor TO monitor_purger;
 
 GRANT SELECT ON monitor.store, monitor.batch TO monitor_reader, monitor_writer, monitor_purger;
 GRANT SELECT ON monitor.log, monitor.notification, monitor.stray, monitor.records TO monitor_reader;
+GRANT SELECT (seen) ON monitor.mark TO monitor_reader;   -- how many there are, not whose
 
 GRANT INSERT ON monitor.log, monitor.notification, monitor.stray, monitor.batch TO monitor_writer;
 GRANT SELECT, INSERT, UPDATE ON monitor.mark TO monitor_writer;
