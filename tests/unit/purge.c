@@ -269,9 +269,10 @@ static void
 test_random(struct store *writer, struct store *purger, struct model *m)
 {
 	struct error e = { .text = "" };
+	int rounds = fixture_maker == NULL ? ROUNDS : ROUNDS / 3;   /* of a server that takes longer */
 	bool ok = true;
 
-	for (int i = 0; i < ROUNDS && ok; i++) {
+	for (int i = 0; i < rounds && ok; i++) {
 		size_t n = roll(m, 4) == 0 ? 1 + roll(m, 12000) : 1 + roll(m, 500);
 		for (; n > 0 && ok; n -= n < BATCH ? n : BATCH)
 			ok = add(writer, m, n < BATCH ? n : BATCH, &e);
@@ -443,6 +444,20 @@ test_spare(struct store *s, struct model *m)
 	    out.given_back > 3 << 19 && agree(s, m), "or all of it given back %s", e.text);
 }
 
+/* All logs go. */
+static void
+clear_logs(struct store *s, struct model *m)
+{
+	struct purge p = purge_of(when_now() + 1e6);
+	struct purged out;
+	struct error e;
+
+	p.window[RECORD_LOG] = 1;
+	if (store_purge(s, &p, NULL, &out, &e) == -1)
+		fixture_fail("store_purge", e.text);
+	keep_newest_logs(m, 0);
+}
+
 /* Messages so long that their blocks go in parts. */
 static void
 test_long(struct store *s, struct model *m)
@@ -455,6 +470,7 @@ test_long(struct store *s, struct model *m)
 	struct error e = { .text = "" };
 	bool ok = true;
 
+	clear_logs(s, m);
 	memset(text, 'x', sizeof(text));
 	for (int i = 0; i < 20 && ok; i++) {
 		for (int j = 0; j < 100; j++)
@@ -484,7 +500,7 @@ test_marks(struct store *s)
 	    .time = 1 }, .source = str_of("a source"), .seq = 7 };
 	struct store_added added;
 	struct purge p = purge_of(when_now() + 100);
-	struct purged out;
+	struct purged dry, out;
 	struct error e = { .text = "" };
 	bool ok = store_add(s, &o, 1, &added, &e) == 0 && added.stored == 1;
 
@@ -494,9 +510,10 @@ test_marks(struct store *s)
 	tap_ok(ok, "a source that was heard of lately keeps its mark %s", e.text);
 	p.marks_window = 50;
 	p.dry_run = true;
-	ok = store_purge(s, &p, NULL, &out, &e) == 0 && out.marks == 1;
+	/* (A writer may keep marks of its own.) */
+	ok = store_purge(s, &p, NULL, &dry, &e) == 0 && dry.marks >= 1;
 	p.dry_run = false;
-	ok = ok && store_purge(s, &p, NULL, &out, &e) == 0 && out.marks == 1 &&
+	ok = ok && store_purge(s, &p, NULL, &out, &e) == 0 && out.marks == dry.marks &&
 	    store_add(s, &o, 1, &added, &e) == 0 && added.stored == 1;
 	tap_ok(ok, "one that has been silent for longer is forgotten %s", e.text);
 	p.window[RECORD_LOG] = 1;
