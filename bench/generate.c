@@ -1,11 +1,11 @@
 /*
  * generate - make as many records as a bench needs, from a few real ones:
  *
- *   generate [-f FORMAT] [-w WATCHDOGS] [-1] CORPUS RECORDS
+ *   generate [-f FORMAT] [-w WATCHDOGS] [-s START] [-1] CORPUS RECORDS
  *
  * The messages, senders and levels of CORPUS (NDJSON) are repeated in their
  * order. Each record gets one of WATCHDOGS (1000) watchdogs and a new time:
- * the records are in the order of their times, from 1700000000 on, each
+ * the records are in the order of their times, from START (1700000000) on, each
  * watchdog with about 0.9 records a second; watchdog 0 is a hot one that sends
  * one record in 28. With -1 the clock of watchdog 1 stands at 1970. The same
  * arguments give the same bytes.

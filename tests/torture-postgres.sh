@@ -83,11 +83,13 @@ start_any() {
 	esac
 }
 
-# A process of the server that serves a writer.
+# A process of the server that serves a writer; gone once the server knows it.
 kill_backend() {
 	local pid
 	pid=$(sql "SELECT pid FROM pg_stat_activity WHERE application_name = 'monitor writer' ORDER BY random() LIMIT 1")
-	[ -z "$pid" ] || kill -KILL "$pid" || true   # it may be gone
+	[ -n "$pid" ] || return
+	kill -KILL "$pid"
+	while kill -0 "$pid"; do pause 5; done 2>/dev/null
 	kills[KILL]=$((${kills[KILL]:-0} + 1))
 }
 
