@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST (1 << 19)   /* counted at once, one for each level */
-
 /* An interval at one level; an empty slot where count is 0. */
 struct interval {
 	double time;                /* where it begins */
@@ -38,15 +36,21 @@ slot_of(struct interval *slots, size_t count, double time, int64_t level)
 	return &slots[h & (count - 1)];
 }
 
+int
+intervals_too_many(struct error *e)
+{
+	return error_set(e, ERROR_USAGE, "more than %d intervals and levels to count:"
+	    " choose a longer interval or a shorter time", INTERVALS_MOST);
+}
+
 static int
 more_slots(struct intervals *v, struct error *e)
 {
 	size_t n = v->slot_count > 0 ? v->slot_count * 2 : 1024;
 	struct interval *slots;
 
-	if (v->used >= MOST)
-		return error_set(e, ERROR_USAGE, "more than %d intervals and levels to count:"
-		    " choose a longer interval or a shorter time", MOST);
+	if (v->used >= INTERVALS_MOST)
+		return intervals_too_many(e);
 	if ((slots = calloc(n, sizeof(*slots))) == NULL)
 		return error_memory(e);
 	for (size_t i = 0; i < v->slot_count; i++)

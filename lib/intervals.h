@@ -13,6 +13,9 @@
 
 struct interval;
 
+#define INTERVALS_MOST (1 << 19)   /* are counted at once, one for each level */
+int intervals_too_many(struct error *e);
+
 /* Intervals begin at multiples of `length` seconds, shifted by `offset`. With the rest
  * zeroed nothing has been counted; to be followed by intervals_clear(). */
 struct intervals {
