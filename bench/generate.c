@@ -26,7 +26,6 @@
 #include "buf.h"
 #include "ndjson.h"
 
-#define START 1700000000.0
 #define RATE 0.9          /* records a watchdog and second */
 #define HOT 28
 #define FULL (1 << 20)    /* write when so much has come together */
@@ -219,7 +218,7 @@ flush(struct buf *b)
 
 static void
 generate(const struct format *format, const struct piece *pieces, size_t count,
-    uint64_t records, uint64_t watchdogs, bool at_1970)
+    uint64_t records, uint64_t watchdogs, double start, bool at_1970)
 {
 	size_t head = strlen(format->head);
 	struct buf out = { 0 };
@@ -231,7 +230,7 @@ generate(const struct format *format, const struct piece *pieces, size_t count,
 		double t = (double)i / (RATE * (double)watchdogs);
 
 		if (!(at_1970 && watchdog == 1))
-			t += START;
+			t += start;
 		digits(code + sizeof(code), watchdog, sizeof(code));
 		check(buf_add(&out, format->head, head));
 		check(buf_add(&out, code, sizeof(code)));
@@ -263,23 +262,25 @@ main(int argc, char **argv)
 {
 	const struct format *format = &formats[0];
 	uint64_t watchdogs = 1000;
+	double start = 1700000000;
 	bool at_1970 = false;
 	struct piece *pieces;
 	size_t count;
 	int option;
 
-	while ((option = getopt(argc, argv, "1f:w:")) != -1) {
+	while ((option = getopt(argc, argv, "1f:s:w:")) != -1) {
 		switch (option) {
 		case '1': at_1970 = true; break;
 		case 'f': format = find_format(optarg); break;
+		case 's': start = (double)number(optarg); break;
 		case 'w': watchdogs = number(optarg); break;
 		default: return 2;
 		}
 	}
 	if (argc - optind != 2)
-		errx(2, "usage: generate [-f FORMAT] [-w WATCHDOGS] [-1] CORPUS RECORDS");
+		errx(2, "usage: generate [-f FORMAT] [-w WATCHDOGS] [-s START] [-1] CORPUS RECORDS");
 	pieces = read_corpus(argv[optind], format, &count);
-	generate(format, pieces, count, number(argv[optind + 1]), watchdogs, at_1970);
+	generate(format, pieces, count, number(argv[optind + 1]), watchdogs, start, at_1970);
 	for (size_t i = 0; i < count; i++) {
 		buf_free(&pieces[i].level);
 		buf_free(&pieces[i].rest);

@@ -15,6 +15,11 @@ prepare() {
 	new_store
 }
 
+teardown_file() {
+	server stop
+	[ ! -e "$CLUSTER.standby" ] || CLUSTER=$CLUSTER.standby server stop
+}
+
 # as_role: $URL is of another role, which has a password.
 as_role() {
 	sql "CREATE ROLE writer$BATS_TEST_NUMBER LOGIN PASSWORD '$SECRET' IN ROLE monitor_writer"
@@ -102,7 +107,7 @@ no_secret() {
 	as_role
 	records 10 | monitor-ingest -q -d "$URL"
 	standby=$CLUSTER.standby
-	"$PROJECT/tests/postgres.sh" standby "$standby" "$CLUSTER" fsync=off 3>&- >/dev/null
+	CLUSTER=$standby server standby "$CLUSTER" fsync=off
 	primary=$URL
 	URL=${URL%%host=*}host=${standby//\//%2F}
 	reader=${ADMIN%%host=*}host=${standby//\//%2F}
@@ -114,13 +119,12 @@ no_secret() {
 	[ ! -s acked ]
 	records 10 1800000000 | monitor-ingest -q -d "$primary"
 	until_true eval '[ "$(wc -l <followed)" = 20 ]'
-	"$PROJECT/tests/postgres.sh" promote "$standby"
+	CLUSTER=$standby server promote
 	ADMIN=$reader
 	all_once 120
 	until_true eval '[ "$(wc -l <followed)" = 120 ]'
 	kill -TERM "$follower"
 	wait "$follower"
-	"$PROJECT/tests/postgres.sh" stop "$standby"
 	no_secret
 }
 
