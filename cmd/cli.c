@@ -203,14 +203,33 @@ take_url(char *option)
 	return option;
 }
 
+/* NULL if it is not set, or empty. */
+static const char *
+from_environment(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value != NULL && *value != '\0' ? value : NULL;
+}
+
 const char *
 cli_store(char *option)
 {
-	const char *env = getenv("MONITOR_STORE");
+	const char *env = from_environment("MONITOR_STORE");
 
 	if (option != NULL)
 		return take_url(option);
-	return env != NULL && *env != '\0' ? env : STORE_DEFAULT;
+	return env != NULL ? env : STORE_DEFAULT;
+}
+
+const char *
+cli_read_store(const char *otherwise)
+{
+	const char *env = from_environment("MONITOR_READ_STORE");
+
+	if (env == NULL)
+		env = from_environment("MONITOR_STORE");
+	return env != NULL ? env : otherwise;
 }
 
 int

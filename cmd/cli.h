@@ -66,6 +66,10 @@ void cli_fill_streams(void);
  * see, a password in it is overwritten), else MONITOR_STORE, else STORE_DEFAULT. */
 const char *cli_store(char *option);
 
+/* For those who only read, without the option: MONITOR_READ_STORE (a replica), else
+ * MONITOR_STORE, else `otherwise`. */
+const char *cli_read_store(const char *otherwise);
+
 /* Flush and close standard output. -1 with a message if what was written did
  * not all get out, 0 else; a closed pipe is not an error. */
 int cli_close_stdout(void);

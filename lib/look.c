@@ -138,13 +138,14 @@ ends_at_end(const struct look *l)
 
 /* Where the cursor that came with the request leads. */
 static int
-check_cursor(const struct look *l, const struct cursor *end, struct error *e)
+check_cursor(const struct look *l, const struct cursor *at, const struct cursor *end,
+    struct error *e)
 {
-	if (l->cursor.store == 0)
+	if (at->store == 0)
 		return 0;
-	if (l->cursor.store != end->store)
+	if (at->store != end->store)
 		return error_set(e, ERROR_USAGE, "the cursor is of another store");
-	if (ends_at_end(l) && l->cursor.arrival > end->arrival)
+	if (ends_at_end(l) && at->arrival > end->arrival)
 		return error_set(e, ERROR_USAGE, "the store has not come to this cursor yet; "
 		    "was it restored from a backup?");
 	return 0;
@@ -193,16 +194,27 @@ guess(const struct place *p, size_t bytes)
 
 /* ---- an answer ------------------------------------------------------------- */
 
+/* Where the request's cursor is, in the order of the query. */
+static int
+place_cursor(const struct look *l, struct store *s, const struct cursor *end, struct cursor *at,
+    struct error *e)
+{
+	*at = l->cursor;
+	if (l->query.order == QUERY_BY_ARRIVAL && store_by_arrival(s, at, e) == -1)
+		return -1;
+	return check_cursor(l, at, end, e);
+}
+
 static int
 plan_answer(const struct look *l, struct store *s, struct place *p, struct error *e)
 {
 	struct cursor end;
 
-	if (store_end(s, &end, e) == -1 || (l->has_cursor && check_cursor(l, &end, e) == -1))
+	p->at = beginning;
+	if (store_end(s, &end, e) == -1 || (l->has_cursor && place_cursor(l, s, &end, &p->at, e) == -1))
 		return -1;
 	p->planned = true;
 	p->store = end.store;
-	p->at = l->has_cursor ? l->cursor : beginning;
 	p->upto = end.arrival;
 	p->left = l->limit;
 	/* The newest so many, oldest first: where they begin is to be found first. */
@@ -301,12 +313,13 @@ answer_of_nothing(const struct look *l, struct read_result *out, struct error *e
 /* ---- a subscription -------------------------------------------------------- */
 
 static int
-plan_news(const struct look *l, const struct cursor *end, struct place *p, struct error *e)
+plan_news(const struct look *l, struct store *s, const struct cursor *end, struct place *p,
+    struct error *e)
 {
-	if (l->has_cursor && check_cursor(l, end, e) == -1)
+	p->at = l->has_window ? beginning : *end;
+	if (l->has_cursor && place_cursor(l, s, end, &p->at, e) == -1)
 		return -1;
 	p->planned = true;
-	p->at = l->has_cursor ? l->cursor : l->has_window ? beginning : *end;
 	p->upto = !l->has_cursor && l->has_window ? end->arrival : 0;
 	return 0;
 }
@@ -333,7 +346,7 @@ next_of_news(struct look *l, struct store *s, size_t bytes, struct read_result *
 	size_t count;
 	int rc;
 
-	if (store_end(s, &end, e) == -1 || (!p.planned && plan_news(l, &end, &p, e) == -1))
+	if (store_end(s, &end, e) == -1 || (!p.planned && plan_news(l, s, &end, &p, e) == -1))
 		return LOOK_FAILED;
 	check_place(&p, &end);
 	q.upto = p.upto;

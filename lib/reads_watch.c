@@ -68,6 +68,7 @@ open_store(struct reads_watch *w)
 			return false;
 		}
 	}
+	store_trouble(w->store, &(struct store_trouble){ .stop_fd = w->stop });
 	w->note(w->arg, NULL);
 	return true;
 }

@@ -194,6 +194,12 @@ answer_close(struct answer **ap)
 /* ---- the rest is the engine's ---------------------------------------------- */
 
 int
+store_by_arrival(struct store *s, struct cursor *c, struct error *e)
+{
+	return s->engine->by_arrival == NULL ? 0 : s->engine->by_arrival(s->impl, c, e);
+}
+
+int
 store_end(struct store *s, struct cursor *c, struct error *e)
 {
 	return s->engine->end(s->impl, c, e);

@@ -39,7 +39,7 @@ void store_close(struct store **s);
 
 /* Adding to a store that is reached over a network lasts as long as its trouble does:
  * `tell` is told why when that begins, and NULL when it is over (on the thread that adds),
- * and store_add() gives up (ERROR_NONE) when `stop_fd`, unless it is -1, polls readable. */
+ * and whatever waits gives up (ERROR_NONE) when `stop_fd`, unless it is -1, polls readable. */
 struct store_trouble {
 	int stop_fd;
 	void (*tell)(void *arg, const char *why);
@@ -121,6 +121,11 @@ int answer_next(struct answer *a, struct record *r, struct error *e);
  * cursor, before the first). */
 void answer_cursor(const struct answer *a, struct cursor *c);
 void answer_close(struct answer **a);
+
+/* A cursor that some order gave, as one of the order of arrival: these can be compared with one
+ * another, and with the end. (In the order of time an engine may know less of a place.) One of
+ * another store stays as it is. */
+int store_by_arrival(struct store *s, struct cursor *c, struct error *e);
 
 /* The position behind everything that is there now. */
 int store_end(struct store *s, struct cursor *c, struct error *e);

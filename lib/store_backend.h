@@ -40,6 +40,8 @@ struct store_backend {
 	void (*position)(const void *answer, struct cursor *c);
 	void (*end_ask)(void *answer);
 
+	/* NULL where cursors are the same in both orders. */
+	int (*by_arrival)(void *impl, struct cursor *c, struct error *e);
 	int (*end)(void *impl, struct cursor *c, struct error *e);
 	int (*watch)(void *impl, struct error *e);
 	void (*watched)(void *impl);

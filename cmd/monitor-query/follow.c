@@ -14,7 +14,7 @@
 enum {
 	TAIL = 10,            /* records that --follow begins with */
 	SAVE_MS = 1000,       /* the file is written no more often than this */
-	RETRY_MS = 100,       /* before a daemon that is gone is tried again: doubled */
+	RETRY_MS = 100,       /* before a store out of reach is tried again: doubled */
 	RETRY_MOST_MS = 10000, /* each time, up to this */
 };
 
@@ -28,7 +28,7 @@ struct follower {
 	bool placed;          /* `at` counts */
 	struct cursor saved;  /* what the file holds */
 	int64_t saved_ms;     /* when it was written */
-	int retry_ms;         /* the next wait for a daemon; 0: it is there */
+	int retry_ms;         /* the next wait for a distant store; 0: it is there */
 };
 
 static int64_t
@@ -175,9 +175,9 @@ wait_for_news(struct follower *f, int watch_fd, int ending_fd, struct error *e)
 	}
 }
 
-/* The daemon is gone, for this reason: wait before it is tried again. As wait_for_news(). */
+/* The store is out of reach, for this reason: wait before it is tried again. As wait_for_news(). */
 static int
-wait_for_daemon(struct follower *f, int ending_fd, struct error *e)
+wait_for_store(struct follower *f, int ending_fd, struct error *e)
 {
 	struct pollfd ending = { .fd = ending_fd, .events = POLLIN };
 
@@ -210,9 +210,9 @@ look(struct follower *f, int watch_fd, int ending_fd, struct error *e)
 	}
 	if (*f->over)
 		return 0;
-	if (f->request->remote.url == NULL || e->kind != ERROR_BUSY)
+	if (!store_distant(f->store) || e->kind != ERROR_BUSY)
 		return -1;
-	return wait_for_daemon(f, ending_fd, e);
+	return wait_for_store(f, ending_fd, e);
 }
 
 /* Where to begin, and with how many. */
@@ -234,6 +234,8 @@ begin(struct follower *f, bool fresh, struct error *e)
 		f->placed = found == 1;
 		f->saved = f->at;
 	}
+	if (f->placed && store_by_arrival(f->store, &f->at, e) == -1)
+		return -1;
 	if (!r->follow)
 		return 0;
 	if (f->placed || fresh)

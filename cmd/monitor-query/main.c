@@ -108,6 +108,7 @@ run(const struct request *r, struct error *e)
 		return -1;
 	if ((status = open_store(r, ending_fd, &s, &fresh, e)) != 0)
 		return status;
+	store_trouble(s, &(struct store_trouble){ .stop_fd = ending_fd });
 	status = follows ? follow(s, r, ending_fd, fresh, e) : actions[r->action](s, r, e);
 	store_close(&s);
 	return status;

@@ -15,6 +15,7 @@
 #include "cli.h"
 #include "match.h"
 #include "remote.h"
+#include "store.h"
 #include "when.h"
 
 enum {
@@ -24,7 +25,7 @@ enum {
 };
 
 static const struct cli_option options[] = {
-	{ 'd', "store", "URL", "the store (default: $MONITOR_STORE, or /var/lib/monitor/monitor.db)" },
+	{ 'd', "store", "URL", "the store (default: $MONITOR_READ_STORE, $MONITOR_STORE, " STORE_DEFAULT ")" },
 	REMOTE_OPTIONS,
 	{ 0, NULL, NULL, "Which records" },
 	{ 'w', "timewindow", "DURATION", "not older than this (seconds; 90s, 10m, 2h, 7d)" },
@@ -425,7 +426,7 @@ request_parse(struct request *r, int argc, char *argv[])
 	check(r, &raw);
 	take_operands(r, argc, argv);
 	r->store = r->remote.url != NULL ? r->remote.url :
-	    raw.store != NULL ? raw.store : cli_store(NULL);
+	    raw.store != NULL ? raw.store : cli_read_store(STORE_DEFAULT);
 	r->query.watchdogs = raw.watchdogs;
 	r->query.senders = raw.senders;
 	set_times(&r->query, &raw, r->view.utc);

@@ -23,7 +23,7 @@ enum {
 
 static const struct cli_option options[] = {
 	{ 0, NULL, NULL, "Where to" },
-	{ 'd', "store", "URL", "answer reads from this store (default: $MONITOR_STORE, or no reads)" },
+	{ 'd', "store", "URL", "answer reads from this store (default: $MONITOR_READ_STORE, $MONITOR_STORE; else no reads)" },
 	{ OPT_SINK, "sink", "unix:PATH", "give records to the sink on this socket" },
 	{ 0, NULL, NULL, "Who may" },
 	{ OPT_AUTH_URL, "auth-url", "URL", "signed tokens, with the key of this service" },
@@ -322,11 +322,10 @@ settings_parse(struct settings *s, int argc, char **argv)
 		.argc = argc,
 		.argv = argv,
 	};
-	const char *store = getenv("MONITOR_STORE");
 	int key;
 
 	*s = (struct settings){
-		.store = store != NULL && *store != '\0' ? store : NULL,
+		.store = cli_read_store(NULL),
 		.auth.key = { .fresh = AUTHKEY_FRESH, .retry = AUTHKEY_RETRY,
 		    .timeout = AUTHKEY_TIMEOUT },
 		.max_connections = 10000, .max_per_address = 2000,

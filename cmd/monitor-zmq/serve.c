@@ -48,7 +48,7 @@ enum { OPT_SINK = COMMON_OWN, OPT_ROOM, OPT_PASS, OPT_MAX_MESSAGE, OPT_MAX_ANSWE
 
 static const struct cli_option options[] = {
 	{ 0, NULL, NULL, "Records" },
-	{ 'd', "store", "URL", "read from there (default: $MONITOR_STORE, " STORE_DEFAULT ")" },
+	{ 'd', "store", "URL", "read from there (default: $MONITOR_READ_STORE, $MONITOR_STORE, " STORE_DEFAULT ")" },
 	{ OPT_SINK, "sink", "unix:PATH", "uploads go to the sink that listens there (or to a command behind --)" },
 	{ OPT_ROOM, "room", "SIZE", "of unsettled uploads (default: 64M)" },
 	{ OPT_PASS, "pass", NULL, "write notifications that are stored to standard output, too" },
@@ -481,7 +481,7 @@ run(struct cli *cli, char *const *command)
 	if (s.common.secret_key != NULL && s.common.allow == NULL)
 		cli_usage("with --curve-key, who may ask for what has to be said: --curve-allow");
 	if (s.store == NULL)
-		s.store = cli_store(NULL);
+		s.store = cli_read_store(STORE_DEFAULT);
 	return serve(&s);
 }
 

@@ -31,6 +31,14 @@ place_from_arrival(struct postgres *s, int64_t *arrival, struct error *e)
 }
 
 int
+postgres_by_arrival(void *impl, struct cursor *c, struct error *e)
+{
+	struct postgres *s = impl;
+
+	return c->store == (uint64_t)s->id ? place_from_arrival(s, &c->arrival, e) : 0;
+}
+
+int
 place_to_arrival(struct postgres *s, int64_t *place, struct error *e)
 {
 	static const char sql[] = "SELECT first FROM monitor.batch WHERE number = $1";

@@ -180,6 +180,7 @@ const struct store_backend store_postgres = {
 	.next = postgres_next,
 	.position = postgres_position,
 	.end_ask = postgres_end_ask,
+	.by_arrival = postgres_by_arrival,
 	.end = postgres_end,
 	.watch = postgres_watch,
 	.watched = postgres_watched,

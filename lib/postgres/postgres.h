@@ -125,6 +125,7 @@ void *postgres_ask(void *impl, const struct query *, struct error *);
 int postgres_next(void *answer, struct record *, struct error *);
 void postgres_position(const void *answer, struct cursor *);
 void postgres_end_ask(void *answer);
+int postgres_by_arrival(void *impl, struct cursor *, struct error *);
 int postgres_end(void *impl, struct cursor *, struct error *);
 int postgres_watch(void *impl, struct error *);
 void postgres_watched(void *impl);
