@@ -39,7 +39,6 @@ struct asked {
 	size_t shown_at;
 	bool sent;                /* the next slice's statement */
 	bool got;                 /* the next slice is there */
-	bool ended;               /* it is not */
 	size_t slice_rows;        /* how many rows to ask for */
 	size_t slice_count;       /* slices so far */
 	size_t taken;             /* records that matched */
@@ -63,13 +62,13 @@ slice_free(struct slice *sl)
 	sl->places = NULL;
 }
 
+/* Rows for the next slice, if all that are still to be handed out of this one count. */
 static size_t
 rows_wanted(const struct asked *k)
 {
-	size_t left = k->q->limit - k->taken;
+	size_t left = k->q->limit - k->taken, here = k->shown == NULL ? 0 : k->shown->count - k->shown_at;
 
-	if (k->shown != NULL)
-		left -= k->shown->count < left ? k->shown->count : left;
+	left -= here < left ? here : left;
 	return k->q->match == NULL && left < k->slice_rows ? left : k->slice_rows;
 }
 
@@ -79,8 +78,6 @@ plan(struct asked *k, struct slice *sl, struct error *e)
 {
 	size_t rows = rows_wanted(k);
 
-	if (rows == 0)
-		k->course.ended = true;
 	if (rows > sl->room) {
 		int64_t *places = realloc(sl->places, rows * sizeof(*places));
 		if (places == NULL)
@@ -125,10 +122,8 @@ get_next(struct asked *k, struct error *e)
 	sl->count = 0;
 	if (!k->sent && plan(k, sl, e) == -1)
 		return -1;
-	if (k->course.ended) {
-		k->ended = true;
+	if (k->course.ended)
 		return 0;
-	}
 	if (fetch(k, &sl->rows, e) == -1)
 		return -1;
 	sl->count = pq_count(sl->rows);
@@ -146,20 +141,21 @@ send_ahead(struct asked *k)
 {
 	struct where *w = &k->course.where;
 
-	if (k->slice_count < 2 || k->q->work != SIZE_MAX || k->turned || plan(k, k->next, NULL) == -1)
+	if (k->slice_count < 2 || k->q->work != SIZE_MAX || rows_wanted(k) == 0 ||
+	    plan(k, k->next, NULL) == -1)
 		return;
 	if (!k->course.ended)
 		k->sent = pq_send(k->s->pq, w->sql.data, &w->params, NULL) == 0;
-	else
-		k->ended = true;
 }
 
 /* The next slice is the one that is shown. */
 static int
 show_next(struct asked *k, struct error *e)
 {
-	if (get_next(k, e) == -1 || !k->got)
-		return k->got ? -1 : 0;
+	if (get_next(k, e) == -1)
+		return -1;
+	if (!k->got)
+		return 0;   /* the walk has ended */
 	k->shown = k->next;
 	k->shown_at = 0;
 	k->next = k->shown == &k->slices[0] ? &k->slices[1] : &k->slices[0];
@@ -237,9 +233,9 @@ step(struct asked *k, struct kept *to, struct error *e)
 {
 	const struct match *match = k->q->match;
 
-	for (;;) {
+	while (k->taken < k->q->limit) {
 		while (k->shown == NULL || k->shown_at == k->shown->count) {
-			if (k->ended || k->taken == k->q->limit)
+			if (k->course.ended && !k->got)
 				return 0;
 			if (enough(k)) {
 				k->at = k->course.at;
@@ -264,6 +260,7 @@ step(struct asked *k, struct kept *to, struct error *e)
 		k->taken++;
 		return 1;
 	}
+	return 0;
 }
 
 /* ---- the newest few ------------------------------------------------------------------------ */
@@ -366,7 +363,6 @@ postgres_ask(void *impl, const struct query *q, struct error *e)
 		free(k);
 		return NULL;
 	}
-	k->ended = k->course.ended;
 	k->at = k->course.at;
 	if (k->q != q && turn(k, e) == -1) {
 		postgres_end_ask(k);
