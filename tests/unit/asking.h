@@ -122,10 +122,10 @@ answer(struct reads *r, const struct proto_request *q, const char *watchdog, siz
 }
 
 __attribute__((unused)) static struct reads *
-open_reads(const char *url, unsigned threads)
+open_reads(const char *name, unsigned threads)
 {
 	struct error e;
-	struct reads *r = reads_new(url, threads, &e);
+	struct reads *r = reads_new(fixture_url(name), threads, &e);
 
 	if (r == NULL)
 		fixture_fail("reads_new", e.text);

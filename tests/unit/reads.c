@@ -1,6 +1,8 @@
 /*
  * reads.h, answers: whatever the slices, an answer is what the store itself says; and
  * what comes of stores that are absent, damaged, or replaced meanwhile.
+ *
+ *	reads [MAKER]   the command MAKER makes a store and prints its URL; without it: files
  */
 #include "reads.h"
 
@@ -56,20 +58,34 @@ expect(const char *url, const struct proto_request *q, const char *watchdog, siz
 	store_close(&s);
 }
 
-/* Whatever the size of the slices, it is the same. */
+/* The text of an answer; backwards by arrival without the cursor at its end, which is behind all
+ * that was looked at, however far that is behind the last record. */
+static struct str
+text_of(const struct buf *b, const struct proto_request *q)
+{
+	static const char key[] = "\"cursor\":";
+	struct str s = { b->data, b->len };
+
+	if (q->read.order == QUERY_BY_ARRIVAL && q->read.reverse)
+		while (s.len > sizeof(key) && memcmp(s.data + s.len - sizeof(key), key, sizeof(key) - 1) != 0)
+			s.len--;
+	return s;
+}
+
+/* Whatever the size of the slices, it is the same. (A server is asked anew for each.) */
 static void
 same(struct reads *r, const char *url, const struct proto_request *q, const char *watchdog,
     size_t limit, const char *name)
 {
 	static const size_t sizes[] = { 0, 700, 65536 };
+	size_t first = fixture_maker == NULL || q->read.limit < 100 ? 0 : 2;
 	struct buf want = { 0 };
 	struct came c;
 
 	expect(url, q, watchdog, limit, &want);
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+	for (size_t i = first; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		bool ok = answer(r, q, watchdog, limit, sizes[i], &c) == READ_END &&
-		    str_equal((struct str){ c.text.data, c.text.len },
-		    (struct str){ want.data, want.len });
+		    str_equal(text_of(&c.text, q), text_of(&want, q));
 		if (!tap_ok(ok && c.firsts == 1, "%s, in slices of %zu bytes (%zu records, %zu slices)",
 		    name, sizes[i], c.records, c.slices))
 			printf("# got %.600s\n# want %.600s\n", c.text.data, want.data);
@@ -495,9 +511,9 @@ one_watchdog(const char *path, size_t n)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
-	fixture_begin();
+	fixture_begin_on(argc > 1 ? argv[1] : NULL);
 	fixture_store("m.db", 30000);
 	one_watchdog("one.db", 120000);
 	answers(false);
@@ -507,10 +523,12 @@ main(void)
 	limits();
 	cursors();
 	later();
-	absent();
-	replaced();
-	restored();
-	damaged();
+	if (fixture_maker == NULL) {   /* what can happen to files */
+		absent();
+		replaced();
+		restored();
+		damaged();
+	}
 	turns();
 	dropped();
 	return tap_done();
