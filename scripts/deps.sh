@@ -16,7 +16,7 @@ unless_there() {
 packages() {
 	case $1 in
 	build) echo gcc libc6-dev libcurl4-openssl-dev libev-dev libjansson-dev libpq-dev libsqlite3-dev libssl-dev libwebsockets-dev libzmq3-dev ;;
-	check) echo bash-completion bats curl fish iproute2 jq mandoc openssl postgresql procps prometheus python3 python3-kubernetes python3-zmq sqlite3 tzdata zsh $(unless_there kubectl kubernetes-client) ;;
+	check) echo bash-completion bats curl fish iproute2 jq mandoc openssl pgbouncer postgresql procps prometheus python3 python3-kubernetes python3-zmq sqlite3 tzdata zsh $(unless_there kubectl kubernetes-client) ;;
 	bench) echo jq openssl postgresql python3 ripgrep sqlite-utils sqlite3 systemd-journal-remote ;;
 	fuzz) echo clang libclang-rt-dev ;;
 	deb) echo debhelper git lintian ;;

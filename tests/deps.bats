@@ -1,6 +1,6 @@
 load helper
 
-BUILD_PACKAGES="gcc libc6-dev libcurl4-openssl-dev libev-dev libjansson-dev libsqlite3-dev libssl-dev libwebsockets-dev libzmq3-dev"
+BUILD_PACKAGES="gcc libc6-dev libcurl4-openssl-dev libev-dev libjansson-dev libpq-dev libsqlite3-dev libssl-dev libwebsockets-dev libzmq3-dev"
 
 # A machine as the test wants it: dpkg-query knows the packages in `installed`,
 # id is $uid; apt-get and sudo only write down how they were called.

@@ -68,6 +68,14 @@ wait_ms(unsigned tries)
 	return ms / 2 + ms / 2 * chance / 256;
 }
 
+static void
+tell(struct postgres *s, const char *why)
+{
+	if (s->trouble.tell != NULL && s->told != (why != NULL))
+		s->trouble.tell(s->trouble.arg, why);
+	s->told = why != NULL;
+}
+
 int
 postgres_again(struct postgres *s, unsigned *tries, struct error *e)
 {
@@ -75,8 +83,7 @@ postgres_again(struct postgres *s, unsigned *tries, struct error *e)
 
 	if (e->kind != ERROR_BUSY)
 		return -1;
-	if (*tries == 0 && s->trouble.tell != NULL)
-		s->trouble.tell(s->trouble.arg, e->text);
+	tell(s, e->text);
 	if (poll(&fd, 1, wait_ms((*tries)++)) == 1)
 		return error_set(e, ERROR_NONE, "stopped");
 	return 0;
@@ -85,8 +92,7 @@ postgres_again(struct postgres *s, unsigned *tries, struct error *e)
 void
 postgres_well(struct postgres *s, unsigned *tries)
 {
-	if (*tries > 0 && s->trouble.tell != NULL)
-		s->trouble.tell(s->trouble.arg, NULL);
+	tell(s, NULL);
 	*tries = 0;
 }
 
@@ -98,6 +104,8 @@ postgres_trouble(void *impl, const struct store_trouble *t)
 	s->trouble = *t;
 	if (s->pq != NULL)
 		pq_stop_fd(s->pq, t->stop_fd);
+	else if (s->away.text[0] != '\0')
+		tell(s, s->away.text);
 }
 
 /* ---- opening ------------------------------------------------------------------------ */
@@ -128,7 +136,6 @@ static void *
 postgres_open(const char *conninfo, enum store_mode mode, struct error *e)
 {
 	struct postgres *s = calloc(1, sizeof(*s));
-	struct error why;
 
 	if (s == NULL || (s->conninfo = strdup(conninfo)) == NULL) {
 		postgres_close(s);
@@ -138,10 +145,10 @@ postgres_open(const char *conninfo, enum store_mode mode, struct error *e)
 	s->mode = mode;
 	s->trouble.stop_fd = -1;
 	pq_describe(conninfo, s->where, sizeof(s->where));
-	if (postgres_connect(s, &why) == 0 || (mode == STORE_WRITE && why.kind == ERROR_BUSY))
+	if (postgres_connect(s, &s->away) == 0 || (mode == STORE_WRITE && s->away.kind == ERROR_BUSY))
 		return s;
 	if (e != NULL)
-		*e = why;
+		*e = s->away;
 	postgres_close(s);
 	return NULL;
 }

@@ -35,6 +35,8 @@ struct postgres {
 	int64_t interval[RECORD_KINDS];    /* seconds of arrival in a partition */
 	double bound;                      /* seconds between time and arrival */
 	struct store_trouble trouble;
+	bool told;                         /* that there is some */
+	struct error away;                 /* why there was no connection at first */
 	struct adder *adder;
 	struct news *news;
 };

@@ -1,0 +1,338 @@
+#!/usr/bin/env bats
+# monitor-ingest into PostgreSQL: who may, what happens when the server goes, what is stored.
+load helper
+load postgres
+
+# as USER: the URL for another user.
+as() {
+	echo "${URL/monitor@/$1@}"
+}
+
+# recent N: records whose time is about when they arrive.
+recent() {
+	records "$1" "$(($(date +%s) - $1))"
+}
+
+stored() {
+	[ "$(sql 'SELECT count(*) FROM monitor.records')" = "$1" ]
+}
+
+# Every number from 1 to $1 is there, and none twice.
+each_once() {
+	[ "$(sql "SELECT count(*), count(DISTINCT message), min(split_part(message, ' ', 2)::int),
+		max(split_part(message, ' ', 2)::int) FROM monitor.records")" = "$1|$1|1|$1" ]
+}
+
+# The batches are whole: what they count is what is there.
+batches_agree() {
+	[ "$(sql 'SELECT sum(last - first + 1) FROM monitor.batch WHERE number > 0')" = "$1" ] &&
+		[ "$(sql 'SELECT taken FROM monitor.batch ORDER BY number DESC LIMIT 1')" = "$1" ]
+}
+
+# waiting_for EVENT [PROGRAM]: the server process of this store that waits for it.
+waiting_for() {
+	sql "SELECT pid FROM pg_stat_activity WHERE datname = current_database()
+		AND application_name = '${2:-monitor writer}' AND wait_event = '$1'"
+}
+waits_for() {
+	[ -n "$(waiting_for "$@")" ]
+}
+
+# Its user is the server's, or we are root.
+kill_backend() {
+	kill -KILL "$1"
+}
+
+# pgbouncer will not run as root.
+pooler() {
+	if [ "$(id -u)" = 0 ]; then
+		exec setpriv --reuid=postgres --regid=postgres --clear-groups --reset-env /usr/sbin/pgbouncer -q "$1"
+	else
+		exec /usr/sbin/pgbouncer -q "$1"
+	fi
+}
+
+ready() {
+	sql 'SELECT 1' >/dev/null 2>&1
+}
+
+@test "--create-schema makes the store, and finds it there the next time" {
+	sql 'DROP SCHEMA monitor CASCADE'
+	run -0 monitor-ingest --create-schema --partition-interval=6h -d "$URL"
+	[ "$output" = "monitor-ingest: the store is made" ]
+	run -0 monitor-ingest --create-schema -d "$URL"
+	[ "$output" = "monitor-ingest: the store is there already" ]
+	[ "$(sql 'SELECT version, log_interval, notification_interval, bound FROM monitor.store')" = "1|21600|648000|86400" ]
+	records 3 | monitor-ingest -q -d "$URL"
+	stored 3
+	sql 'UPDATE monitor.store SET version = 99'
+	run -1 monitor-ingest --create-schema -d "$URL"
+	[[ $output == *"made by a newer monitor"* ]]
+	run -1 monitor-ingest -d "$URL" </dev/null
+	[[ $output == *"made by a newer monitor"* ]]
+}
+
+@test "two who make the schema at once both find a store" {
+	sql 'DROP SCHEMA monitor CASCADE'
+	start monitor-ingest --create-schema -d "$URL"
+	local first=$pid
+	monitor-ingest --create-schema -d "$URL"
+	wait "$first"
+}
+
+@test "what --print-schema prints is what --create-schema runs" {
+	local made
+	dump() {
+		server run pg_dump --schema-only -d "$URL" | grep -Ev '^(--|.(un)?restrict)'
+	}
+	sql 'DROP SCHEMA monitor CASCADE'
+	monitor-ingest -q --create-schema -d "$URL"
+	made=$(dump)
+	sql 'DROP SCHEMA monitor CASCADE'
+	monitor-ingest --print-schema | psql -qX1 -v ON_ERROR_STOP=1 -d "$URL" -f -
+	[ "$(dump)" = "$made" ]
+	monitor-ingest --print-schema=roles | psql -qX1 -v ON_ERROR_STOP=1 -d "$URL" -f -
+	[ "$(dump)" = "$made" ]
+	run -2 monitor-ingest --print-schema=rolls
+	run -2 monitor-ingest --print-schema --partition-interval=0.5s
+}
+
+@test "a database that is not of UTF8 is refused" {
+	sql "CREATE DATABASE latin_$$ ENCODING LATIN1 LOCALE 'C' TEMPLATE template0"
+	run -1 monitor-ingest --create-schema -d "$URL&dbname=latin_$$"
+	[[ $output == *"the database is of encoding LATIN1, not UTF8" ]]
+	run -2 monitor-ingest --create-schema -d m.db
+	[ ! -e m.db ]
+}
+
+@test "who may not make roles still makes a store, and hears what is missing" {
+	sql "CREATE ROLE plain_$$ LOGIN; DROP SCHEMA monitor CASCADE"
+	sql "REASSIGN OWNED BY monitor_purger TO monitor; DROP OWNED BY monitor_reader, monitor_writer, monitor_purger"
+	sql "CREATE DATABASE small_$$ OWNER plain_$$"
+	run -0 monitor-ingest --create-schema -d "$(as "plain_$$")&dbname=small_$$"
+	[[ $output == *"the roles are left to the database's administrator"* ]]
+	records 3 | monitor-ingest -q -d "$(as "plain_$$")&dbname=small_$$"
+	monitor-ingest --print-schema=roles | psql -qX1 -v ON_ERROR_STOP=1 -d "$URL&dbname=small_$$" -f -
+	URL="$URL&dbname=small_$$"
+	[ "$(sql "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'monitor' AND tablename ~ '^(log|notification)'")" = monitor_purger ]
+	sql "GRANT monitor_writer TO plain_$$"
+	records 3 1800000000 | monitor-ingest -q -d "$(as "plain_$$")"
+	stored 6
+}
+
+@test "a writer can add, and neither read, change nor remove; a reader only reads" {
+	sql "CREATE ROLE writer_$$ LOGIN IN ROLE monitor_writer; CREATE ROLE reader_$$ LOGIN IN ROLE monitor_reader;
+		CREATE ROLE nobody_$$ LOGIN"
+	local table partition
+	records 3 "$(date +%s)" | monitor-ingest -q -d "$(as "writer_$$")"
+	records 3 | monitor-ingest -q -k notification -d "$(as "writer_$$")"
+	stored 6
+	# Each statement on standard input.
+	refused() {
+		tee statements | psql -XAtq -d "$(as "$1")" -f - >out 2>&1 || return
+		[ "$(grep -cE 'permission denied|must be owner' out)" = "$(wc -l <statements)" ]
+	}
+	partition=$(sql "SELECT min(tablename) FROM pg_tables WHERE tablename LIKE 'log_2%'")
+	for table in log notification stray "$partition"; do
+		printf '%s;\n' "SELECT * FROM monitor.$table" "DELETE FROM monitor.$table" \
+			"UPDATE monitor.$table SET message = ''" "TRUNCATE monitor.$table"
+	done | refused "writer_$$"
+	printf '%s;\n' "SELECT * FROM monitor.records" "DELETE FROM monitor.batch" "DELETE FROM monitor.mark" \
+		"UPDATE monitor.batch SET taken = 0" "DROP TABLE monitor.log" "CREATE TABLE monitor.mine (n int)" |
+		refused "writer_$$"
+	for table in log notification stray batch mark "$partition"; do
+		printf '%s;\n' "INSERT INTO monitor.$table SELECT * FROM monitor.$table" "DELETE FROM monitor.$table" \
+			"DROP TABLE monitor.$table"
+	done | refused "reader_$$"
+	echo "SELECT monitor.make_partitions('log', 0, 86400);" | refused "reader_$$"
+	echo "SELECT * FROM monitor.records;" | refused "nobody_$$"
+	URL=$(as "reader_$$")
+	stored 6
+	run -1 monitor-ingest -d "$URL" < <(records 1)
+	[[ $output == *"permission denied"* ]]
+	URL=$(as "nobody_$$")
+	run -1 monitor-ingest -d "$URL" < <(records 1)
+	[[ $output == *"permission denied"* ]]
+}
+
+@test "texts come to the tables as they are, but for U+0000 and U+0010" {
+	printf '%s\n' '{"level":-5,"time":1732280000.123456,"sender":"a\u0000b","message":"x\u0010y\u0000","pid":7,"deep":{"a":[1,"\u0000"]}}' |
+		monitor-ingest -q -W w -d "$URL"
+	[ "$(sql "SELECT kind, watchdog, level, time, replace(sender, E'\\x10', '^'), replace(message, E'\\x10', '^'), extra
+		FROM monitor.records")" = 'log|w|-5|1732280000.123456|a^0b|x^^y^0|{"pid":7,"deep":{"a":[1,"\u0000"]}}' ]
+}
+
+@test "a source's numbers are stored once, by whoever sends them" {
+	records 100 | jq -c '. + {source: "s", seq: input_line_number}' >numbered.ndjson
+	run -0 --separate-stderr monitor-ingest --ack -d "$URL" numbered.ndjson
+	[ "${lines[-1]}" = '{"ack":{"source":"s","seq":100}}' ]
+	run -0 --separate-stderr monitor-ingest --ack -d "$URL" numbered.ndjson
+	[[ $stderr == *"0 records (0 refused, 100 duplicates)"* ]]
+	for i in 1 2 3; do
+		sed "s/\"s\"/\"t\\\\u0000$i\"/" numbered.ndjson
+	done >three.ndjson
+	start monitor-ingest -q --ack -d "$URL" three.ndjson >/dev/null
+	local first=$pid
+	monitor-ingest -q --ack -d "$URL" three.ndjson >/dev/null
+	wait "$first"
+	stored 400
+	batches_agree 400
+}
+
+# hold STATEMENT: a session that holds a lock, until the server or release() ends it.
+hold() {
+	start psql -XAtq -d "$URL" -c "BEGIN; $1; SET application_name = holding; SELECT pg_sleep(60)" 9>&- >/dev/null 2>&1
+	holder=$pid
+	until_true waits_for PgSleep holding
+}
+
+# Nobody acknowledges a COMMIT, or all do again.
+standby() {
+	sql "ALTER SYSTEM SET synchronous_standby_names = '$1'"
+	sql "SELECT pg_reload_conf()" >/dev/null
+	until_true shows "$1"
+}
+shows() {
+	[ "$(sql 'SHOW synchronous_standby_names')" = "$1" ]
+}
+
+# An ingester that reads from descriptor 9; its pid is in $ingester.
+begin_ingest() {
+	mkfifo lines
+	start monitor-ingest -d "$URL" lines 2>err
+	ingester=$pid
+	exec 9>lines
+}
+
+# It ends well, told of trouble $1 times, and all $2 records are there.
+ends_well() {
+	exec 9>&-
+	wait "$ingester"
+	[ "$(grep -c 'trying again$' err)" = "$1" ]
+	[ "$(grep -c 'it goes on$' err)" = "$1" ]
+	grep -q "$2 records (0 refused, 0 duplicates)" err
+	each_once "$2"
+	batches_agree "$2"
+}
+
+@test "a server that is stopped while it takes rows gets them again" {
+	begin_ingest
+	recent 2000 >all
+	head -n 1000 all >&9
+	until_true stored 1000
+	hold "LOCK TABLE monitor.log IN EXCLUSIVE MODE"
+	sed -n '1001,1500p' all >&9
+	until_true waits_for relation
+	server restart fast 9>&-
+	until_true stored 1500
+	hold "LOCK TABLE monitor.log IN EXCLUSIVE MODE"
+	sed -n '1501,2000p' all >&9
+	until_true waits_for relation
+	server restart immediate 9>&-
+	ends_well 2 2000
+}
+
+@test "a server process that is killed before it commits, or after, changes nothing" {
+	local state
+	begin_ingest
+	recent 1500 >all
+	head -n 500 all >&9
+	until_true stored 500
+	hold "SELECT pg_advisory_xact_lock(1835954290, 1)"
+	sed -n '501,1000p' all >&9
+	until_true waits_for advisory
+	kill_backend "$(waiting_for advisory)"
+	until_true stored 1000
+	standby nobody
+	sed -n '1001,1500p' all >&9
+	until_true waits_for SyncRep
+	kill_backend "$(waiting_for SyncRep)"
+	until_true waits_for SyncRep
+	[ "$(sql 'SELECT count(*) > 1000 FROM monitor.records')" = t ]
+	standby ''
+	ends_well 2 1500
+}
+
+@test "what no standby has is not acknowledged, though the wait for it is cancelled" {
+	standby nobody
+	mkfifo lines
+	start monitor-ingest -q --ack -d "$URL" lines >acks 2>err
+	exec 9>lines
+	records 3 | jq -c '. + {source: "s", seq: input_line_number}' >&9
+	until_true waits_for SyncRep
+	sql "SELECT pg_cancel_backend($(waiting_for SyncRep))" >/dev/null
+	until_true grep -q "no standby has it yet; trying again" err
+	until_true waits_for SyncRep
+	[ ! -s acks ]
+	standby ''
+	until_true grep -q '"seq":3' acks
+	exec 9>&-
+	wait "$pid"
+	stored 3
+}
+
+@test "a server that is not there yet is waited for, and told of once" {
+	server halt 9>&-
+	begin_ingest
+	records 1000 >&9
+	until_true grep -q "trying again" err
+	server resume 9>&-
+	ends_well 1 1000
+}
+
+@test "a signal ends an ingester whose server is not there, or does not answer" {
+	local code absent
+	recent 100 >all
+	start monitor-ingest -d "host=$CLUSTER/none" all 2>err
+	absent=$pid
+	hold "LOCK TABLE monitor.log IN EXCLUSIVE MODE"
+	start monitor-ingest -d "$URL" all 2>err2
+	until_true waits_for relation
+	until_true grep -q "trying again" err
+	kill "$pid" "$absent"
+	for pid in "$pid" "$absent"; do
+		code=0
+		wait "$pid" || code=$?
+		[ "$code" = 1 ]
+	done
+	grep -q "stopped before all of it was stored" err
+	grep -q "stopped before all of it was stored" err2
+}
+
+@test "a password is seen neither in the list of processes nor in a message" {
+	mkfifo lines
+	start monitor-ingest -d "postgresql://monitor:se%63ret@/monitor?host=${CLUSTER//\//%2F}/none&password=secret2" lines 2>err
+	until_true grep -q "trying again" err
+	run -0 tr '\0' ' ' </proc/"$pid"/cmdline
+	[[ $output == *"postgresql://monitor:xxxxxxxx@/monitor?host="*"/none&password=xxxxxxx "* ]]
+	! grep -q secret err
+	run -1 monitor-ingest -d "host=$CLUSTER user=monitor password = secret dbname=none" </dev/null
+	[[ $output != *secret* ]]
+}
+
+@test "through a pooler that gives each transaction another process" {
+	local dir=$CLUSTER/pooler database=${URL#*@/}
+	mkdir -m 777 "$dir"
+	cat >"$dir/pooler.ini" <<-END
+		[databases]
+		* = host=$CLUSTER user=monitor
+		[pgbouncer]
+		listen_addr =
+		unix_socket_dir = $dir
+		auth_type = any
+		pool_mode = transaction
+		default_pool_size = 2
+		pidfile = $dir/pid
+	END
+	start pooler "$dir/pooler.ini" 2>pooler.log
+	URL="host=$dir port=6432 user=monitor dbname=${database%%\?*}"
+	until_true ready
+	records 3000 >all
+	split -n l/3 all part
+	for i in aa ab ac; do
+		start monitor-ingest -q -d "$URL" "part$i"
+	done
+	wait "${STARTED[@]:1}"
+	each_once 3000
+	batches_agree 3000
+}
