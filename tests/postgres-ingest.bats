@@ -101,6 +101,8 @@ ready() {
 	sql "CREATE DATABASE latin_$$ ENCODING LATIN1 LOCALE 'C' TEMPLATE template0"
 	run -1 monitor-ingest --create-schema -d "$URL&dbname=latin_$$"
 	[[ $output == *"the database is of encoding LATIN1, not UTF8" ]]
+	run -1 monitor-ingest -d "$URL&dbname=latin_$$" < <(records 1)
+	[[ $output == *": no store there (monitor-ingest --create-schema makes one)" ]]
 	run -2 monitor-ingest --create-schema -d m.db
 	[ ! -e m.db ]
 }
@@ -138,13 +140,15 @@ ready() {
 			"UPDATE monitor.$table SET message = ''" "TRUNCATE monitor.$table"
 	done | refused "writer_$$"
 	printf '%s;\n' "SELECT * FROM monitor.records" "DELETE FROM monitor.batch" "DELETE FROM monitor.mark" \
-		"UPDATE monitor.batch SET taken = 0" "DROP TABLE monitor.log" "CREATE TABLE monitor.mine (n int)" |
+		"UPDATE monitor.batch SET taken = 0" \
+		"INSERT INTO monitor.batch VALUES (9, 9, 9, 9, 9)" "SELECT monitor.make_partitions('log', 0, 1)" \
+		"DROP TABLE monitor.log" "CREATE TABLE monitor.mine (n int)" |
 		refused "writer_$$"
 	for table in log notification stray batch mark "$partition"; do
 		printf '%s;\n' "INSERT INTO monitor.$table SELECT * FROM monitor.$table" "DELETE FROM monitor.$table" \
 			"DROP TABLE monitor.$table"
 	done | refused "reader_$$"
-	echo "SELECT monitor.make_partitions('log', 0, 86400);" | refused "reader_$$"
+	printf '%s;\n' "SELECT monitor.make_due_partitions()" "SELECT monitor.settle(1, 2, 2)" | refused "reader_$$"
 	echo "SELECT * FROM monitor.records;" | refused "nobody_$$"
 	URL=$(as "reader_$$")
 	stored 6

@@ -23,6 +23,18 @@ postgres_disconnect(struct postgres *s)
 	pq_close(&s->pq);
 }
 
+/* A batch that is tried again waits for the server's process of the first attempt: that is to
+ * notice soon that nobody is there any more. (A pooler sees to that itself.) */
+static int
+notice_loss(struct postgres *s, struct error *e)
+{
+	if (s->mode == STORE_READ || pq_pooled(s->pq))
+		return 0;
+	return pq_query(s->pq, "SELECT set_config('tcp_keepalives_idle', '30', false),"
+	    " set_config('tcp_keepalives_interval', '10', false),"
+	    " set_config('tcp_keepalives_count', '3', false)", NULL, NULL, e);
+}
+
 int
 postgres_connect(struct postgres *s, struct error *e)
 {
@@ -32,7 +44,7 @@ postgres_connect(struct postgres *s, struct error *e)
 	s->pq = pq_open(s->conninfo, programs[s->mode], s->mode != STORE_READ, s->trouble.stop_fd, e);
 	if (s->pq == NULL)
 		return -1;
-	if (postgres_check(s, e) == 0)
+	if (postgres_check(s, e) == 0 && notice_loss(s, e) == 0)
 		return 0;
 	postgres_disconnect(s);
 	return -1;

@@ -103,7 +103,8 @@ BEGIN
 	PERFORM pg_advisory_xact_lock(1835954290, 2);
 	FOR i IN 1..2 LOOP
 		name := monitor.partition_name(kind, begins);
-		IF to_regclass('monitor.' || name) IS NULL THEN
+		-- (to_regclass() may remember how it was before the lock.)
+		IF NOT EXISTS (SELECT FROM pg_class WHERE relnamespace = 'monitor'::regnamespace AND relname = name) THEN
 			EXECUTE format('CREATE TABLE monitor.%I (LIKE monitor.%I INCLUDING ALL)', name, kind);
 			EXECUTE format('ALTER TABLE monitor.%I ATTACH PARTITION monitor.%I FOR VALUES FROM (%s) TO (%s)',
 				kind, name, monitor.arrival_of(begins), monitor.arrival_of(begins + length));
@@ -112,32 +113,39 @@ BEGIN
 	END LOOP;
 END $$;
 
+-- Those that are due now. This is all that a writer may make.
+CREATE FUNCTION monitor.make_due_partitions() RETURNS void
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	second bigint := floor(extract(epoch FROM clock_timestamp()));
+BEGIN
+	PERFORM monitor.make_partitions('log', second, log_interval),
+		monitor.make_partitions('notification', second, notification_interval) FROM monitor.store;
+END $$;
+
 -- The first arrival for a new batch: up to 262144 records may have it and what follows.
 -- Sees to it that there are partitions for it, and for what comes next.
 CREATE FUNCTION monitor.reserve() RETURNS bigint
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	second bigint := floor(extract(epoch FROM clock_timestamp()));
-	s monitor.store;
 BEGIN
-	SELECT * INTO s FROM monitor.store;
-	IF to_regclass('monitor.' || monitor.partition_name('log', second - second % s.log_interval + s.log_interval)) IS NULL
-			OR to_regclass('monitor.' || monitor.partition_name('log', second - second % s.log_interval)) IS NULL THEN
-		PERFORM monitor.make_partitions('log', second, s.log_interval);
-	END IF;
-	IF to_regclass('monitor.' || monitor.partition_name('notification',
-				second - second % s.notification_interval + s.notification_interval)) IS NULL
-			OR to_regclass('monitor.' || monitor.partition_name('notification',
-				second - second % s.notification_interval)) IS NULL THEN
-		PERFORM monitor.make_partitions('notification', second, s.notification_interval);
+	IF EXISTS (SELECT FROM monitor.store,
+			LATERAL (VALUES ('log', log_interval), ('notification', notification_interval)) AS k (kind, length),
+			generate_series(0, 1) AS ahead
+			WHERE to_regclass('monitor.' || monitor.partition_name(kind,
+				second - second % length + ahead * length)) IS NULL) THEN
+		PERFORM monitor.make_due_partitions();
+		second := floor(extract(epoch FROM clock_timestamp()));
 	END IF;
 	RETURN monitor.arrival_of(second) + (nextval('monitor.serial') << 18);
 END $$;
 
 -- The last act of a batch of `records`, right before its COMMIT: its place in the order of
--- commits, which is kept until it is committed. Followers wake up.
+-- commits, which is kept until it is committed. Followers wake up. (A writer itself may not
+-- touch that order.)
 CREATE FUNCTION monitor.settle(first bigint, last bigint, records bigint) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	PERFORM pg_advisory_xact_lock(1835954290, 1);
 	INSERT INTO monitor.batch

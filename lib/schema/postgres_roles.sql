@@ -24,19 +24,21 @@ END $$;
 GRANT USAGE ON SCHEMA monitor TO monitor_reader, monitor_writer, monitor_purger;
 GRANT CREATE ON SCHEMA monitor TO monitor_purger;
 
-GRANT SELECT ON monitor.store, monitor.batch TO monitor_reader, monitor_writer, monitor_purger;
+GRANT SELECT ON monitor.store, monitor.batch TO monitor_reader, monitor_purger;
+GRANT SELECT ON monitor.store TO monitor_writer;
 GRANT SELECT ON monitor.log, monitor.notification, monitor.stray, monitor.records TO monitor_reader;
 GRANT SELECT (seen) ON monitor.mark TO monitor_reader;   -- how many there are, not whose
 
-GRANT INSERT ON monitor.log, monitor.notification, monitor.stray, monitor.batch TO monitor_writer;
+GRANT INSERT ON monitor.log, monitor.notification, monitor.stray TO monitor_writer;
 GRANT SELECT, INSERT, UPDATE ON monitor.mark TO monitor_writer;
 GRANT USAGE ON SEQUENCE monitor.serial TO monitor_writer;
 
 GRANT SELECT, DELETE ON monitor.batch, monitor.mark, monitor.stray TO monitor_purger;
 
-REVOKE EXECUTE ON FUNCTION monitor.make_partitions FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION monitor.make_partitions TO monitor_writer, monitor_purger;
+REVOKE EXECUTE ON FUNCTION monitor.make_partitions, monitor.make_due_partitions, monitor.settle FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION monitor.make_due_partitions, monitor.settle TO monitor_writer;
 ALTER FUNCTION monitor.make_partitions OWNER TO monitor_purger;
+ALTER FUNCTION monitor.make_due_partitions OWNER TO monitor_purger;
 ALTER VIEW monitor.records OWNER TO monitor_purger;
 ALTER TABLE monitor.log OWNER TO monitor_purger;
 ALTER TABLE monitor.notification OWNER TO monitor_purger;
