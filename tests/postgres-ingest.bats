@@ -43,19 +43,6 @@ kill_backend() {
 	kill -KILL "$1"
 }
 
-# pgbouncer will not run as root.
-pooler() {
-	if [ "$(id -u)" = 0 ]; then
-		exec setpriv --reuid=postgres --regid=postgres --clear-groups --reset-env /usr/sbin/pgbouncer -q "$1"
-	else
-		exec /usr/sbin/pgbouncer -q "$1"
-	fi
-}
-
-ready() {
-	sql 'SELECT 1' >/dev/null 2>&1
-}
-
 @test "--create-schema makes the store, and finds it there the next time" {
 	sql 'DROP SCHEMA monitor CASCADE'
 	run -0 monitor-ingest --create-schema --partition-interval=6h -d "$URL"
@@ -314,29 +301,15 @@ ends_well() {
 	[[ $output != *secret* ]]
 }
 
-@test "through a pooler that gives each transaction another process" {
-	local dir=$CLUSTER/pooler database=${URL#*@/}
-	mkdir -m 777 "$dir"
-	cat >"$dir/pooler.ini" <<-END
-		[databases]
-		* = host=$CLUSTER user=monitor
-		[pgbouncer]
-		listen_addr =
-		unix_socket_dir = $dir
-		auth_type = any
-		pool_mode = transaction
-		default_pool_size = 2
-		pidfile = $dir/pid
-	END
-	start pooler "$dir/pooler.ini" 2>pooler.log
-	URL="host=$dir port=6432 user=monitor dbname=${database%%\?*}"
-	until_true ready
-	records 3000 >all
+@test "several that are the first in a new store make its partitions once" {
+	recent 3000 >all
 	split -n l/3 all part
 	for i in aa ab ac; do
 		start monitor-ingest -q -d "$URL" "part$i"
 	done
-	wait "${STARTED[@]:1}"
+	for pid in "${STARTED[@]}"; do
+		wait "$pid"
+	done
 	each_once 3000
 	batches_agree 3000
 }
