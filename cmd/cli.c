@@ -188,14 +188,31 @@ hide_password(char *url)
 	}
 }
 
+static char *
+copy_of(const char *url)
+{
+	char *copy = strdup(url);
+
+	if (copy == NULL)
+		cli_die(EXIT_ERROR, "out of memory");
+	return copy;
+}
+
+char *
+cli_shown(const char *url)
+{
+	char *shown = copy_of(url);
+
+	hide_password(shown);
+	return shown;
+}
+
 /* The option's argument; a copy, if that had to be overwritten. */
 static const char *
 take_url(char *option)
 {
-	char *copy = strdup(option);
+	char *copy = copy_of(option);
 
-	if (copy == NULL)
-		cli_die(EXIT_ERROR, "out of memory");
 	hide_password(option);
 	if (strcmp(copy, option) != 0)
 		return copy;

@@ -70,6 +70,9 @@ const char *cli_store(char *option);
  * MONITOR_STORE, else `otherwise`. */
 const char *cli_read_store(const char *otherwise);
 
+/* A URL for messages: without the password that may be in it. Caller frees. */
+char *cli_shown(const char *url);
+
 /* Flush and close standard output. -1 with a message if what was written did
  * not all get out, 0 else; a closed pipe is not an error. */
 int cli_close_stdout(void);

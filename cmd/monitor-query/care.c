@@ -142,5 +142,5 @@ care_verify(struct store *s, const struct request *r, struct error *e)
 	if (r->quiet || r->output != &output_text)
 		return EXIT_SUCCESS;
 	b = out_begin();
-	return show_status(out_end(buf_printf(b, "%s: nothing is wrong\n", r->store) == -1), e);
+	return show_status(out_end(buf_printf(b, "%s: nothing is wrong\n", r->shown) == -1), e);
 }

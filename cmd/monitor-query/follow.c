@@ -116,7 +116,7 @@ catch_up(struct follower *f, struct error *e)
 		return 0;
 	if (f->placed && from.store == end.store && from.arrival > end.arrival)
 		return error_set(e, ERROR_INVALID, "%s: the store has not come to this position yet; "
-		    "was it restored from a backup?", f->request->store);
+		    "was it restored from a backup?", f->request->shown);
 	q.upto = end.arrival;
 	q.after = f->placed ? &from : NULL;
 	if (q.limit > 0) {

@@ -82,7 +82,7 @@ open_store(const struct request *r, int ending_fd, struct store **s, bool *fresh
 		return open_remote(r, ending_fd, s, e);
 	while ((*s = store_open(r->store, STORE_READ, e)) == NULL && e->kind == ERROR_ABSENT) {
 		if (!*fresh && !r->quiet)
-			cli_warn("%s: no store there yet%s", r->store,
+			cli_warn("%s: no store there yet%s", r->shown,
 			    r->follow ? "; waiting for it" : "");
 		if (!r->follow)
 			return r->action >= ACTION_BACKUP ? EXIT_QUERY_ERROR : EXIT_NOTHING;

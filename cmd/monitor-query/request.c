@@ -427,6 +427,7 @@ request_parse(struct request *r, int argc, char *argv[])
 	take_operands(r, argc, argv);
 	r->store = r->remote.url != NULL ? r->remote.url :
 	    raw.store != NULL ? raw.store : cli_read_store(STORE_DEFAULT);
+	r->shown = cli_shown(r->store);
 	r->query.watchdogs = raw.watchdogs;
 	r->query.senders = raw.senders;
 	set_times(&r->query, &raw, r->view.utc);
@@ -444,6 +445,7 @@ void
 request_free(struct request *r)
 {
 	match_free(&r->match);
+	free(r->shown);
 	free((void *)(uintptr_t)r->query.watchdogs);
 	free((void *)(uintptr_t)r->query.senders);
 }

@@ -26,6 +26,7 @@ enum action {
 
 struct request {
 	const char *store;             /* URL: of the store, or the daemon */
+	char *shown;                   /* the same, for messages */
 	struct client_settings remote; /* of the daemon; url NULL: there is none in between */
 	enum action action;
 	struct query query;            /* its strings are argv's, its arrays ours */
