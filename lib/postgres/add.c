@@ -1,7 +1,8 @@
 /*
- * Taking batches. A batch is one transaction of four round trips: arrivals are reserved and the
- * marks of its sources locked; rows are copied in; marks are moved and the batch takes its
- * place in the order of commits.
+ * Taking batches. A batch is one transaction: arrivals are reserved and the marks of its sources
+ * locked; rows are copied in; marks are moved and the batch takes its place in the order of
+ * commits. Each of these three is one round trip, but a copy is two: so a few rows go
+ * with the end instead, as a statement.
  *
  * Offers without a number get one, of a source that is this writer's own: so whatever became
  * of a transaction whose COMMIT was not answered, the marks tell when it is tried again
@@ -15,6 +16,9 @@
 #include "postgres/postgres.h"
 #include "postgres/rows.h"
 
+/* So few go as a statement. */
+enum { FEW = 128, FEW_BYTES = 64 << 10 };
+
 struct adder {
 	char own[40];              /* the source of what has none */
 	int64_t own_seq;           /* settled up to here */
@@ -23,6 +27,7 @@ struct adder {
 	size_t arrival_room;
 	struct buf firsts, counts; /* the reservations that it uses */
 	struct buf name, sources, seqs, rows;   /* scratch */
+	struct rows_few few[ROWS_TABLES];
 };
 
 /* What of a batch is to be stored. */
@@ -71,6 +76,8 @@ postgres_adder_free(struct adder **ap)
 	buf_free(&a->sources);
 	buf_free(&a->seqs);
 	buf_free(&a->rows);
+	for (int t = 0; t < ROWS_TABLES; t++)
+		rows_few_free(&a->few[t]);
 	free(a);
 	*ap = NULL;
 }
@@ -230,6 +237,33 @@ table_of(const struct postgres *s, const struct record *r, int64_t arrival)
 	return r->kind == RECORD_LOG ? ROWS_LOG : ROWS_NOTIFICATION;
 }
 
+static bool
+are_few(const struct batch *b)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < b->n && b->n <= FEW; i++) {
+		const struct record *r = &b->offers[i].record;
+		bytes += r->watchdog.len + r->sender.len + r->message.len + r->extra.len;
+	}
+	return b->n <= FEW && bytes <= FEW_BYTES;
+}
+
+static int
+collect_few(struct postgres *s, const struct batch *b, struct error *e)
+{
+	struct adder *a = s->adder;
+
+	for (size_t i = 0; i < b->n; i++) {
+		const struct record *r = &b->offers[i].record;
+		int64_t arrival = a->arrivals[i];
+		if (arrival != -1 &&
+		    rows_few_add(&a->few[table_of(s, r, arrival)], r, arrival) == -1)
+			return error_memory(e);
+	}
+	return 0;
+}
+
 static int
 copy_table(struct postgres *s, const struct batch *b, enum rows_table table, struct error *e)
 {
@@ -249,6 +283,19 @@ copy_table(struct postgres *s, const struct batch *b, enum rows_table table, str
 			return -1;
 	}
 	return begun ? rows_end(s->pq, &a->rows, e) : 0;
+}
+
+static int
+add_rows(struct postgres *s, const struct batch *b, struct error *e)
+{
+	for (enum rows_table t = 0; t < ROWS_TABLES; t++)
+		rows_few_reset(&s->adder->few[t]);
+	if (are_few(b))
+		return collect_few(s, b, e);
+	for (enum rows_table t = 0; t < ROWS_TABLES; t++)
+		if (copy_table(s, b, t, e) == -1)
+			return -1;
+	return 0;
 }
 
 /* ---- the end -------------------------------------------------------------------------------- */
@@ -276,13 +323,17 @@ static int
 close_batch(struct postgres *s, struct batch *b, struct error *e)
 {
 	struct adder *a = s->adder;
-	struct pq_params moved = { 0 }, batches = { 0 };
-	struct pq_step steps[3] = { { move_marks, &moved, NULL } };
-	size_t n = 1;
+	struct pq_params moved = { 0 }, batches = { 0 }, few[ROWS_TABLES] = { 0 };
+	struct pq_step steps[ROWS_TABLES + 3];
+	size_t n = 0;
 	int rc;
 
 	if (list_moved(a, &moved) == -1)
 		return error_memory(e);
+	for (enum rows_table t = 0; t < ROWS_TABLES; t++)
+		if (a->few[t].count > 0)
+			steps[n++] = (struct pq_step){ rows_few_sql(&a->few[t], t, &few[t]), &few[t], NULL };
+	steps[n++] = (struct pq_step){ move_marks, &moved, NULL };
 	pq_array(&batches, &a->firsts, PQ_INTS);
 	pq_array(&batches, &a->counts, PQ_INTS);
 	if (b->added.stored > 0)
@@ -302,11 +353,8 @@ close_batch(struct postgres *s, struct batch *b, struct error *e)
 static int
 try_batch(struct postgres *s, struct batch *b, struct error *e)
 {
-	if (postgres_connect(s, e) == -1 || open_batch(s, b, e) == -1)
+	if (postgres_connect(s, e) == -1 || open_batch(s, b, e) == -1 || add_rows(s, b, e) == -1)
 		return -1;
-	for (enum rows_table t = 0; t < ROWS_TABLES; t++)
-		if (copy_table(s, b, t, e) == -1)
-			return -1;
 	return close_batch(s, b, e);
 }
 

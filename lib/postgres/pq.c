@@ -11,7 +11,17 @@
 #include "when.h"
 
 /* OIDs of types (pg_type.dat): they never change. */
-enum { OID_INT8 = 20, OID_TEXT = 25, OID_FLOAT8 = 701, OID_TEXT_ARRAY = 1009, OID_INT8_ARRAY = 1016 };
+enum {
+	OID_INT8 = 20, OID_TEXT = 25, OID_FLOAT8 = 701,
+	OID_TEXT_ARRAY = 1009, OID_INT8_ARRAY = 1016, OID_FLOAT8_ARRAY = 1022,
+};
+
+/* Of arrays: what they are, and hold. */
+static const struct { unsigned array, element; } array_types[] = {
+	[PQ_TEXTS] = { OID_TEXT_ARRAY, OID_TEXT },
+	[PQ_INTS] = { OID_INT8_ARRAY, OID_INT8 },
+	[PQ_DOUBLES] = { OID_FLOAT8_ARRAY, OID_FLOAT8 },
+};
 
 #define CONNECT_SECONDS 10
 #define WHERE_SIZE 256
@@ -417,7 +427,7 @@ struct array_head {
 int
 pq_array_begin(struct buf *b, enum pq_array of)
 {
-	struct array_head h = { htobe32(1), 0, htobe32(of == PQ_TEXTS ? OID_TEXT : OID_INT8), 0, htobe32(1) };
+	struct array_head h = { htobe32(1), 0, htobe32(array_types[of].element), 0, htobe32(1) };
 
 	b->len = 0;
 	return buf_add(b, &h, sizeof(h));
@@ -426,7 +436,7 @@ pq_array_begin(struct buf *b, enum pq_array of)
 static int
 add_element(struct buf *b, const void *data, size_t n)
 {
-	uint32_t length = htobe32((uint32_t)n), count;
+	uint32_t length = htobe32(data != NULL ? (uint32_t)n : UINT32_MAX), count;
 
 	if (buf_reserve(b, sizeof(length) + n) == -1)
 		return -1;
@@ -452,10 +462,19 @@ pq_array_int(struct buf *b, int64_t n)
 	return add_element(b, &bits, sizeof(bits));
 }
 
+int
+pq_array_double(struct buf *b, double d)
+{
+	int64_t bits;
+
+	memcpy(&bits, &d, sizeof(bits));
+	return pq_array_int(b, bits);
+}
+
 void
 pq_array(struct pq_params *p, struct buf *b, enum pq_array of)
 {
-	add_param(p, of == PQ_TEXTS ? OID_TEXT_ARRAY : OID_INT8_ARRAY, b->data, b->len);
+	add_param(p, array_types[of].array, b->data, b->len);
 }
 
 /* ---- rows ----------------------------------------------------------------------- */

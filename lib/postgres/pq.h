@@ -71,10 +71,11 @@ void pq_text(struct pq_params *p, struct str s);    /* data NULL: null */
 
 /* An array: made in a buffer, piece by piece, then given. begin() empties the buffer. -1: no
  * memory (buf_add()'s). */
-enum pq_array { PQ_TEXTS, PQ_INTS };
+enum pq_array { PQ_TEXTS, PQ_INTS, PQ_DOUBLES };
 int pq_array_begin(struct buf *b, enum pq_array of);
-int pq_array_text(struct buf *b, struct str s);
+int pq_array_text(struct buf *b, struct str s);   /* data NULL: null */
 int pq_array_int(struct buf *b, int64_t n);
+int pq_array_double(struct buf *b, double d);
 void pq_array(struct pq_params *p, struct buf *b, enum pq_array of);
 
 /* What came: all rows, in memory. */

@@ -15,6 +15,21 @@ static const char *const copies[ROWS_TABLES] = {
 	[ROWS_STRAY] = "COPY monitor.stray (" COLUMNS ", kind) FROM STDIN (FORMAT binary)",
 };
 
+/* A column an array: what rows_few_add() makes of them. */
+static const enum pq_array types[ROWS_COLUMNS] = {
+	PQ_INTS, PQ_DOUBLES, PQ_INTS, PQ_TEXTS, PQ_TEXTS, PQ_TEXTS, PQ_TEXTS, PQ_INTS,
+};
+
+#define ARRAYS "$1::bigint[], $2::double precision[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[]"
+
+static const char *const inserts[ROWS_TABLES] = {
+	[ROWS_LOG] = "INSERT INTO monitor.log (" COLUMNS ") SELECT * FROM unnest(" ARRAYS ")",
+	[ROWS_NOTIFICATION] =
+	    "INSERT INTO monitor.notification (" COLUMNS ") SELECT * FROM unnest(" ARRAYS ")",
+	[ROWS_STRAY] =
+	    "INSERT INTO monitor.stray (" COLUMNS ", kind) SELECT * FROM unnest(" ARRAYS ", $8::bigint[])",
+};
+
 /* ---- fields: a length, and the value; a length of -1 is null --------------------- */
 
 static void
@@ -126,4 +141,58 @@ rows_end(struct pq *q, struct buf *b, struct error *e)
 		return error_memory(e);
 	add_16(b, -1);
 	return hand_over(q, b, e) == -1 ? -1 : pq_copy_end(q, &rows, e);
+}
+
+/* ---- few ---------------------------------------------------------------------------- */
+
+void
+rows_few_reset(struct rows_few *f)
+{
+	f->count = 0;
+}
+
+static int
+add_array_text(struct rows_few *f, int column, struct str s)
+{
+	if (text_is_plain(s))
+		return pq_array_text(&f->columns[column], s.len > 0 ? s : str_of(""));
+	f->scratch.len = 0;
+	if (text_encode(&f->scratch, s) == -1)
+		return -1;
+	return pq_array_text(&f->columns[column], (struct str){ f->scratch.data, f->scratch.len });
+}
+
+int
+rows_few_add(struct rows_few *f, const struct record *r, int64_t arrival)
+{
+	for (int i = 0; f->count == 0 && i < ROWS_COLUMNS; i++)
+		if (pq_array_begin(&f->columns[i], types[i]) == -1)
+			return -1;
+	if (pq_array_int(&f->columns[0], arrival) == -1 ||
+	    pq_array_double(&f->columns[1], r->time) == -1 ||
+	    pq_array_int(&f->columns[2], r->level) == -1 ||
+	    add_array_text(f, 3, r->watchdog) == -1 || add_array_text(f, 4, r->sender) == -1 ||
+	    add_array_text(f, 5, r->message) == -1 ||
+	    (r->extra.len > 0 ? add_array_text(f, 6, r->extra) :
+	    pq_array_text(&f->columns[6], (struct str){ NULL, 0 })) == -1 ||
+	    pq_array_int(&f->columns[7], r->kind) == -1)
+		return -1;
+	f->count++;
+	return 0;
+}
+
+const char *
+rows_few_sql(struct rows_few *f, enum rows_table table, struct pq_params *p)
+{
+	for (int i = 0; i < ROWS_COLUMNS - (table != ROWS_STRAY); i++)
+		pq_array(p, &f->columns[i], types[i]);
+	return inserts[table];
+}
+
+void
+rows_few_free(struct rows_few *f)
+{
+	for (int i = 0; i < ROWS_COLUMNS; i++)
+		buf_free(&f->columns[i]);
+	buf_free(&f->scratch);
 }
