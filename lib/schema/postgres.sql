@@ -36,6 +36,12 @@ CREATE TABLE monitor.store (
 -- The records, a table a kind, so that kept-for-ever notifications and short-lived logs never
 -- share a partition. Texts cannot hold U+0000: it is written as U+0010 '0', and U+0010
 -- as U+0010 U+0010.
+--
+-- What a row costs is its indexes. 500,000 rows took the server 0.9 s with the primary key alone, 3.0 s
+-- with (watchdog, time, arrival) as well, which all requests of the protocol need, and 3.5 s with
+-- (time, arrival), too, which grows at its end only, and gives the records of all watchdogs in their
+-- order, as a BRIN cannot. The texts stand in the rows: numbers for them
+-- would make each batch wait for who names a new one.
 CREATE TABLE monitor.log (
 	arrival bigint NOT NULL,
 	time double precision NOT NULL,          -- seconds since 1970; any double comes back as it was
