@@ -132,14 +132,14 @@ static const char oldest[] =
 	"SELECT least((SELECT min(arrival) FROM monitor.log), (SELECT min(arrival) FROM monitor.notification),"
 	" (SELECT min(arrival) FROM monitor.stray))";
 
-/* From the first on, as far as no record is left that arrived in one, but never the last. */
+/* From the first on, as far as no record is left of them; but never the last. */
 static const char drop_batches[] =
 	"WITH head AS (SELECT number, last FROM monitor.batch ORDER BY number LIMIT 10001)"
 	" DELETE FROM monitor.batch WHERE number <"
 	" (SELECT coalesce(min(number) FILTER (WHERE last >= $1), max(number)) FROM head)";
 
 static int
-purge_batches(struct purging *pg, struct error *e)
+drop_first_batches(struct purging *pg, struct error *e)
 {
 	struct pq_params p = { 0 };
 	struct pq_rows *rows = NULL;
@@ -155,6 +155,49 @@ purge_batches(struct purging *pg, struct error *e)
 		n = pq_affected(rows);
 		pq_free(&rows);
 	}
+	return 0;
+}
+
+/* Records that are kept for ever do not keep the batches of all others: those, too, go of which no
+ * record is left. $1: behind this arrival; $2: before this one. */
+#define NOT_IN(table) "NOT EXISTS (SELECT FROM monitor." table " AS r WHERE r.arrival >= b.first AND r.arrival <= b.last)"
+static const char drop_empty_batches[] =
+	"WITH step AS MATERIALIZED (SELECT number, first, last FROM monitor.batch"
+	" WHERE first > $1 AND first < $2 ORDER BY first LIMIT 10000),"
+	" gone AS (DELETE FROM monitor.batch WHERE number = ANY (ARRAY(SELECT number FROM step AS b"
+	" WHERE " NOT_IN("log") " AND " NOT_IN("notification") " AND " NOT_IN("stray") "))"
+	" AND number < (SELECT max(number) FROM monitor.batch))"
+	" SELECT count(*), max(first) FROM step";
+
+static int
+drop_batches_of(struct purging *pg, const struct partition *part, struct error *e)
+{
+	int64_t after = part->first - 1, n = STEP;
+	struct pq_rows *rows = NULL;
+
+	while (n == STEP && !purging_stopped(pg)) {
+		struct pq_params p = { 0 };
+		pq_int(&p, after);
+		pq_int(&p, part->end);
+		if (pq_query(pg->s->pq, drop_empty_batches, &p, &rows, e) == -1)
+			return -1;
+		n = pq_get_int(rows, 0, 0);
+		after = pq_get_int(rows, 0, 1);
+		pq_free(&rows);
+	}
+	return 0;
+}
+
+static int
+purge_batches(struct purging *pg, struct error *e)
+{
+	if (drop_first_batches(pg, e) == -1)
+		return -1;
+	for (int k = 0; k < RECORD_KINDS; k++)
+		for (size_t i = 0; i < pg->partitions[k].n; i++)
+			if (pg->partitions[k].v[i].gone &&
+			    drop_batches_of(pg, &pg->partitions[k].v[i], e) == -1)
+				return -1;
 	return 0;
 }
 

@@ -20,7 +20,7 @@ enum { PURGE_PATIENCE = 10 };   /* seconds to wait for others */
 struct partition {
 	char name[64];
 	int64_t first, end;   /* its arrivals: first <= arrival < end */
-	bool gone;            /* on a dry run: would be */
+	bool gone;            /* dropped; on a dry run: would be */
 };
 
 struct partitions {

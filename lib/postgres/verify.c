@@ -167,6 +167,7 @@ struct batch {
 	int64_t number, first, last, high, taken;
 };
 
+/* Purged ones leave holes. */
 static void
 check_batch(struct verify *v, const struct batch *b, const struct batch *before, bool overlaps)
 {
@@ -176,14 +177,10 @@ check_batch(struct verify *v, const struct batch *b, const struct batch *before,
 		report(v, "batch %lld: it ends before it begins", n);
 	if (overlaps)
 		report(v, "batch %lld: another one begins in it", n);
-	if (before == NULL ? b->high < b->last :
-	    b->high != (b->last > before->high ? b->last : before->high))
+	if (b->high < b->last || (before != NULL && b->high < before->high))
 		report(v, "batch %lld: its high is not the highest", n);
-	if (before != NULL && b->number != before->number + 1)
-		report(v, "batch %lld: the one before it is missing", n);
-	if (before != NULL && (b->taken < before->taken ||
-	    b->taken - before->taken > b->last - b->first + 1))
-		report(v, "batch %lld: it cannot have %lld records", n, (long long)(b->taken - before->taken));
+	if (before != NULL && b->taken < before->taken)
+		report(v, "batch %lld: it counts fewer records than the one before it", n);
 }
 
 static int
