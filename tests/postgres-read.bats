@@ -1,0 +1,253 @@
+#!/usr/bin/env bats
+# Asking a store in PostgreSQL: the same answers as from a file, whatever becomes of the server.
+
+load helper
+load postgres
+load wsd
+load zmq
+
+NOW=$(date +%s)
+
+prepare() {
+	server resume
+	new_store
+}
+
+# both OPTION...: the same answer from the file m.db and from the server.
+both() {
+	monitor-query -d m.db "$@" >file 2>&1 || echo "status $?" >>file
+	monitor-query -d "$URL" "$@" >server 2>&1 || echo "status $?" >>server
+	diff file server
+}
+
+# daemon: as stored(), with the store in PostgreSQL.
+daemon() {
+	wsd -d "$URL" --no-auth "$@" -- monitor-ingest --quiet --ack -d "$URL"
+}
+
+ready() { [ "$(curl -s -o body -w '%{http_code}' "http://127.0.0.1:$port/readyz")" = "$1" ]; }
+
+# session NAME: psql, which does what `tell NAME SQL` says.
+session() {
+	converse "$1" psql -XAtq -v ON_ERROR_STOP=1 -d "$URL"
+}
+
+# said NAME TEXT: the session has come to this.
+said() {
+	tell "$1" "\\echo $2"
+	until_true grep -qx "$2" "$1"
+}
+
+# put NAME NUMBER: a batch of two, in the transaction of that session.
+put() {
+	tell "$1" "BEGIN; SELECT monitor.reserve() AS first \\gset"
+	tell "$1" "INSERT INTO monitor.log SELECT :first + i, extract(epoch FROM now()), 0, 'w1', 's', '$2 ' || i FROM generate_series(0, 1) AS i;"
+	said "$1" "put$2"
+}
+
+commit() {
+	tell "$1" "SELECT monitor.settle(:first, :first + 1, 2); COMMIT;"
+	said "$1" committed
+}
+
+@test "every question gets the answer that a file gives" {
+	{ cat "$PROJECT/share/sample.ndjson"; records 3000 $((NOW - 2000)); records 3000 $((NOW - 2000)) | sed 's/"w1"/"w2"/; s/log/notification/'; } >in
+	monitor-ingest -q -d m.db in
+	monitor-ingest -q -d "$URL" in
+	both
+	both -r
+	both -n 7
+	both -n 1500
+	both -r -n 1500 -o csv
+	both -l warning -o text
+	both -W w1 -W cellar0000000001 -s test -s Pump -n 40
+	both -k notification -S @$((NOW - 100))
+	both -S 2024-11-22 -U 2024-11-23 -W w1
+	both -U 2024-11-22 -o cat
+	both -g 'door|9$'
+	both --count
+	both --senders -o text
+	both --top 3 --watchdogs
+	both --histogram=1h -o ndjson
+	both --histogram=1m -S @$((NOW - 500)) -g 7
+	run -1 monitor-query -d "$URL" -W nobody
+	run -1 monitor-query -d "$URL" -S 2100-01-01
+}
+
+@test "texts of any length, and U+0000, come back as they were" {
+	python3 - <<-'END' >in
+		import json, time
+		for i, n in enumerate([0, 1, 2047, 2048, 2049, 9000, 300000]):
+		    for at in (time.time(), 5):
+		        for nul in ("", "\0", "\x10", "\x100"):
+		            r = {"watchdog": "w1", "level": i, "time": at + i, "sender": "s", "message": nul + "m" * n}
+		            print(json.dumps(r))
+		            print(json.dumps({**r, "sender": nul + "é" * (n // 2), "more": [nul]}))
+		            print(json.dumps({**r, "more": nul + "x" * n}))
+	END
+	monitor-ingest -q -d m.db in
+	monitor-ingest -q -d "$URL" in
+	both
+	both -r
+	both -n 20
+	both -g 'mmmm$'
+	both -g 'mmmm$' -n 5
+	both --senders -o ndjson
+	both -s "$(printf 's')" --count
+}
+
+@test "a follower misses nothing and repeats nothing of transactions that overlap" {
+	records 1 | monitor-ingest -q -d "$URL"   # there are partitions
+	start monitor-query -d "$URL" -f --lines=0 -o cat >followed
+	for name in a b c; do session "$name"; done
+	put a 1
+	put b 2
+	put c 3
+	commit b
+	until_true grep -qx '2 1' followed
+	monitor-query -q -d "$URL" --cursor-file seen -o cat | tail -n +2 >first
+	put b 4
+	commit c
+	commit b
+	until_true grep -qx '4 1' followed
+	commit a
+	until_true grep -qx '1 1' followed
+	diff followed <(printf '%s\n' '2 0' '2 1' '3 0' '3 1' '4 0' '4 1' '1 0' '1 1')
+	monitor-query -q -d "$URL" --cursor-file seen -o cat >rest
+	cat first rest | diff followed -
+	run -1 monitor-query -q -d "$URL" --cursor-file seen -o cat
+	# In the order of time as ever, also from a place in the other order, and the other way round.
+	[ "$(monitor-query -d "$URL" -n 8 -o cat | head -n 2 | tr '\n' ' ')" = '1 0 1 1 ' ]
+	cursor=$(monitor-query -d "$URL" -n 1 -o cat --show-cursor 2>&1 >/dev/null | sed 's/.*: //')
+	[ -n "$cursor" ]
+	run -1 monitor-query -d "$URL" --after-cursor "$cursor"
+}
+
+@test "-f goes on by itself when the server comes back" {
+	records 3 | monitor-ingest -q -d "$URL"
+	start monitor-query -d "$URL" -f -o cat >followed 2>err
+	follower=$pid
+	until_true grep -qx 'number 3' followed
+	server halt immediate
+	until_true grep -q 'trying again' err
+	server resume
+	records 5 | monitor-ingest -q -d "$URL"
+	until_true grep -qx 'number 5' followed
+	sql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND application_name LIKE 'monitor%'" >ended
+	records 6 | tail -n 1 | monitor-ingest -q -d "$URL"
+	until_true grep -qx 'number 6' followed
+	[ "$(wc -l <followed)" = 9 ]
+	kill -TERM "$follower"
+	wait "$follower"
+}
+
+@test "a query of a server that is down fails, and tells no password" {
+	server halt
+	run -3 monitor-query -d "${URL/monitor@/monitor:secret@}"
+	[[ $output == monitor-query:\ postgresql://* ]]
+	[[ $output != *secret* ]]
+	server resume
+	run -1 monitor-query -d "${URL/\/store/\/nowhere}"   # no database is no store
+}
+
+@test "an answer goes on where it was when its connection breaks in the middle, or a statement is cancelled" {
+	records 40000 $((NOW - 50000)) | monitor-ingest -q -d "$URL"
+	for order in '' -r; do
+		monitor-query -d "$URL" $order -o cat | {
+			read -r line && echo "$line"
+			server restart >&2
+			read -r line && echo "$line"
+			sql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'monitor reader'" >&2
+			cat
+		} >out
+		if [ -z "$order" ]; then seq 40000; else seq 40000 -1 1; fi | sed 's/^/number /' | cmp - out
+	done
+}
+
+@test "who only reads asks MONITOR_READ_STORE, if there is one, and else MONITOR_STORE" {
+	records 3 | monitor-ingest -q -d "$URL"
+	records 2 | monitor-ingest -q -d m.db
+	export MONITOR_READ_STORE=$URL MONITOR_STORE=m.db
+	[ "$(monitor-query --count)" = 3 ]
+	[ "$(monitor-query -d m.db --count)" = 2 ]
+	wsd --no-auth -- monitor-ingest --quiet --ack
+	run -0 as w1 <<<'{"action":"getLogs","since":0}'
+	[[ $output == *"number 3"* ]]
+	run -0 as w1 <<<"$(logs one)"
+	[ "$(monitor-query -d m.db --count)" = 3 ]
+	unset MONITOR_READ_STORE
+	[ "$(monitor-query --count)" = 3 ]
+}
+
+@test "the daemon reads what was just uploaded, and forwards what comes" {
+	daemon
+	run -0 as w1 <<<"$(logs one two)"
+	[ "$output" = '{"success":true,"action":"uploadLogs","comment":"Inserted 2 log(s) into db."}' ]
+	run -0 as w1 <<<'{"action":"getLogs","since":0}'
+	[ "$output" = '{"success":true,"action":"getLogs","logs":[["test","two",30],["test","one",30]]}' ]
+	run -0 as w1 <<<"$(notifications three)"
+	run -0 as w1 <<<'{"action":"getNotifications","since":0}'
+	[ "$output" = '{"success":true,"action":"getNotifications","notifications":[["test","three",30,1732280000.5]]}' ]
+	converse app as w1
+	tell app '{"action":"subscribe"}'
+	until_true grep -q '"action":"subscribe"' app
+	records 4 "$NOW" | monitor-ingest -q -d "$URL"
+	until_true grep -q 'number 4' app
+	[ "$(grep -o 'number [0-9]' app | sort -u | wc -l)" = 4 ]
+	# From a place in the order of time on.
+	cursor=$(as w1 <<<'{"action":"getRecords","order":"time","limit":2,"cursors":true}' | grep -o 'c1;[^"]*' | head -n 1)
+	[ -n "$cursor" ]
+	as w1 <<<"{\"action\":\"getRecords\",\"order\":\"arrival\",\"cursor\":\"$cursor\"}" >rest
+	[ "$(grep -o 'number [0-9]' rest)" = 'number 4' ]
+	stop_wsd
+}
+
+@test "a daemon without a store gives empty answers, until there is one" {
+	URL=${URL%%store*}empty$$$RANDOM?${URL#*\?}
+	psql -XAtq -d "${URL/\/empty*\?//postgres?}" -c "CREATE DATABASE $(grep -o 'empty[0-9]*' <<<"$URL")"
+	run -1 monitor-query -d "$URL"
+	daemon
+	run -0 as w1 <<<'{"action":"getLogs","since":0}'
+	[ "$output" = '{"success":true,"action":"getLogs","logs":[]}' ]
+	monitor-ingest -q --create-schema -d "$URL"
+	run -0 as w1 <<<"$(logs one)"
+	run -0 as w1 <<<'{"action":"getLogs","since":0}'
+	[ "$output" = '{"success":true,"action":"getLogs","logs":[["test","one",30]]}' ]
+}
+
+@test "while the server is down reads fail, and the daemon says so; then they come back" {
+	records 2 | monitor-ingest -q -d "$URL"
+	daemon
+	converse app as w1
+	tell app '{"action":"subscribe"}'
+	until_true grep -q '"action":"subscribe"' app
+	ready 200
+	server halt immediate
+	run -0 as w1 <<<'{"action":"getLogs","since":0}'
+	[ "$output" = '{"success":false,"action":"getLogs","comment":"The store is busy, try again"}' ]
+	ready 503
+	grep -q '^store: ' body
+	server resume
+	until_true ready 200
+	run -0 as w1 <<<'{"action":"getLogs","since":0}'
+	[[ $output == *"number 2"* ]]
+	records 3 | tail -n 1 | monitor-ingest -q -d "$URL"
+	until_true grep -q 'number 3' app
+}
+
+@test "monitor-zmq serve answers from it" {
+	beside serve monitor-zmq serve -d "$URL" --bind tcp://127.0.0.1:0 -- monitor-ingest --quiet --ack -d "$URL"
+	until_true endpoint_is_there serve.err
+	there=$(endpoint serve.err)
+	"$PYTHON" - "$there" >answers <<-'END'
+		import sys, zmq
+		socket = zmq.Context().socket(zmq.REQ)
+		socket.connect(sys.argv[1])
+		for request in ('"uploadLogs","logs":[{"level":1,"time":2,"sender":"me","message":"hello"}]', '"getLogs","since":0'):
+		    socket.send(b'{"watchdog":"w1","action":%s}' % request.encode())
+		    if not socket.poll(20000):
+		        sys.exit("no answer")
+		    print(socket.recv().decode())
+	END
+	[ "$(tail -n 1 answers)" = '{"success":true,"action":"getLogs","logs":[["me","hello",1]]}' ]
+}
