@@ -199,9 +199,12 @@ take_steps(struct dropping *d, struct error *e)
 				*e = why;
 			return -1;
 		}
-		if (when_ticks() >= d->end)
-			return error_set(e, ERROR_BUSY, "%s: %s is in use, by a transaction that does not"
+		if (when_ticks() >= d->end) {
+			d->pg->in_use = true;
+			error_set(&d->pg->why, ERROR_BUSY, "%s: %s is in use, by a transaction that does not"
 			    " end", d->pg->s->where, d->name);
+			return 0;
+		}
 		poll(NULL, 0, ms);
 		ms = ms * 2 < AGAIN_MS_MAX ? ms * 2 : AGAIN_MS_MAX;
 	}
@@ -213,7 +216,7 @@ drop(struct purging *pg, enum record_kind kind, const char *name, struct error *
 {
 	struct dropping d = { .pg = pg, .kind = kind, .name = name,
 	    .end = when_ticks() + PURGE_PATIENCE };
-	int rc = take_steps(&d, e);
+	int rc = pg->in_use ? 0 : take_steps(&d, e);
 
 	buf_free(&d.sql);
 	if (rc == 1)

@@ -43,7 +43,7 @@ purge_by_size(struct purging *pg, struct error *e)
 
 	if (postgres_size(pg->s, &size, e) == -1)
 		return -1;
-	for (size_t i = 0; i < ps->n && !purging_stopped(pg); i++) {
+	for (size_t i = 0; i < ps->n && !pg->in_use && !purging_stopped(pg); i++) {
 		struct partition *part = &ps->v[i];
 		if (size - (pg->dropped - before) <= pg->p->max_size || part->end > pg->closed)
 			break;
@@ -51,7 +51,8 @@ purge_by_size(struct purging *pg, struct error *e)
 			continue;
 		if (partition_drop(pg, RECORD_LOG, part, e) == -1)
 			return -1;
-		x.arrival = part->end;
+		if (!pg->in_use)
+			x.arrival = part->end;
 	}
 	return x.arrival == INT64_MIN ? 0 : expire_rows(pg, RECORD_LOG, NULL, &x, e);
 }
@@ -249,8 +250,11 @@ postgres_purge(void *impl, const struct purge *p, const volatile int *stop, stru
 	*out = (struct purged){ 0 };
 	if (check(s, p, e) == -1)
 		return -1;
-	if ((rc = purge_all(&pg, &why)) == 0)
-		rc = postgres_size(s, &out->size, &why);
+	if ((rc = purge_all(&pg, &why)) == 0 && (rc = postgres_size(s, &out->size, &why)) == 0 &&
+	    pg.in_use) {
+		why = pg.why;
+		rc = -1;
+	}
 	out->given_back = p->dry_run ? 0 : pg.dropped;
 	partitions_free(&pg);
 	if (rc == -1 && why.kind == ERROR_DENIED)

@@ -36,6 +36,8 @@ struct purging {
 	int64_t closed;       /* nobody writes to partitions that end by this arrival any more */
 	struct partitions partitions[RECORD_KINDS];   /* by arrival */
 	uint64_t dropped;     /* bytes */
+	bool in_use;          /* a partition could not be dropped: */
+	struct error why;
 };
 
 /* Told to stop? */
@@ -54,9 +56,9 @@ void partitions_free(struct purging *pg);
 /* End what an earlier purge was interrupted at. */
 int partitions_finish(struct purging *pg, struct error *e);
 
-/* Drop it, with all its rows, which are counted (see store_purge()); on a dry run that is
- * all. If others keep it in use for too long: ERROR_BUSY; then no reader sees it any more, and
- * partitions_finish() ends it. */
+/* Drop it, with all its rows, which are counted; on a dry run that is all. If others keep it
+ * in use for too long, that is noted in pg->in_use, and no other is tried: no reader sees it any
+ * more, and the next partitions_finish() ends it. */
 int partition_drop(struct purging *pg, enum record_kind kind, struct partition *part,
     struct error *e);
 
