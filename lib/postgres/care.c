@@ -10,7 +10,8 @@
 
 /* ---- extents ------------------------------------------------------------------ */
 
-/* The server's own counts are gone after a crash; then there is that of the last ANALYZE. */
+/* The server's own counts are gone after a crash or a failover (to count what it has would then
+ * be to read it all, for a month); then there is that of the last VACUUM or ANALYZE. */
 #define ABOUT "CASE WHEN pg_stat_get_live_tuples(c.oid) > 0 THEN pg_stat_get_live_tuples(c.oid)" \
 	" ELSE greatest(c.reltuples, 0)::bigint END"
 
