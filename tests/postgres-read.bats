@@ -203,7 +203,7 @@ commit() {
 }
 
 @test "a daemon without a store gives empty answers, until there is one" {
-	URL=${URL%%store*}empty$$$RANDOM?${URL#*\?}
+	URL="${URL%%store*}empty$$$RANDOM?${URL#*\?}"
 	psql -XAtq -d "${URL/\/empty*\?//postgres?}" -c "CREATE DATABASE $(grep -o 'empty[0-9]*' <<<"$URL")"
 	run -1 monitor-query -d "$URL"
 	daemon

@@ -8,6 +8,10 @@
 CLUSTER_SETTINGS=("${CLUSTER_SETTINGS[@]}")
 
 setup_file() {
+	start_server
+}
+
+start_server() {
 	CLUSTER=$(mktemp -d "${TMPDIR:-/tmp}/monitor-cluster.XXXXXX")
 	export CLUSTER
 	server start fsync=off "${CLUSTER_SETTINGS[@]}"

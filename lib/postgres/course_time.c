@@ -63,6 +63,13 @@ course_bounds(struct postgres *s, const struct query *q, struct where_bounds *b,
 	return 0;
 }
 
+static double
+partition_length(const struct course *c)
+{
+	return (double)c->s->interval[c->q->kinds == RECORD_KIND_BIT(RECORD_NOTIFICATION) ?
+	    RECORD_NOTIFICATION : RECORD_LOG];
+}
+
 int
 course_time_init(struct course *c, struct error *e)
 {
@@ -74,8 +81,7 @@ course_time_init(struct course *c, struct error *e)
 		return -1;
 	c->oldest = arrival_second(oldest) - c->s->bound;
 	c->newest = arrival_second(b->last) + c->s->bound + 1;
-	c->length = (double)c->s->interval[c->q->kinds == RECORD_KIND_BIT(RECORD_NOTIFICATION) ?
-	    RECORD_NOTIFICATION : RECORD_LOG];
+	c->length = partition_length(c);
 	if (c->q->after == NULL || c->q->after->store == 0)
 		return 0;
 	if (place_to_arrival(c->s, &arrival, e) == -1)
@@ -156,6 +162,21 @@ move(struct course *c, double time, int64_t arrival)
 	c->at.store = (uint64_t)c->s->id;
 }
 
+/* There is more in the window than a slice holds, which went so far: the next one need not have
+ * to do with more than it is likely to fill. (An edge is close already.) */
+static void
+narrow(struct course *c, double covered)
+{
+	struct where_bounds *b = &c->bounds;
+	double length = fmax(partition_length(c), 2 * covered);
+
+	if (c->q->reverse && b->until - length < b->until)
+		b->since = fmax(b->since, b->until - length);
+	else if (!c->q->reverse && b->since + length > b->since)
+		b->until = fmin(b->until, b->since + length);
+	c->length = 2 * length;
+}
+
 /* The window has been read. Behind it, or before it in the order of time, everything begins. */
 static void
 leave_window(struct course *c)
@@ -185,7 +206,10 @@ course_time_took(struct course *c, const struct pq_rows *rows, int64_t *places)
 		places[i] = pq_get_int(rows, i, COLUMN_ARRIVAL);
 	c->work += n;
 	if (n == c->limit) {
+		double before = c->q->reverse ? fmin(b->until, c->newest) : fmax(b->since, c->oldest);
 		move(c, pq_get_double(rows, n - 1, COLUMN_TIME), places[n - 1]);
+		if (!b->edged)
+			narrow(c, fabs(b->time - before));
 		bound_times(c->s, b, b->stray_last);
 	} else if (b->edged) {
 		c->work += EDGE - n;
