@@ -205,10 +205,7 @@ purge_batches(struct purging *pg, struct error *e)
 /* ---- a purge ------------------------------------------------------------------------------ */
 
 /* So that writers seldom have to. */
-static const char make_partitions[] =
-	"SELECT monitor.make_partitions(kind, floor(extract(epoch FROM clock_timestamp()))::bigint, length)"
-	" FROM monitor.store, LATERAL (VALUES ('log', log_interval::bigint),"
-	" ('notification', notification_interval::bigint)) AS k (kind, length)";
+static const char make_partitions[] = "SELECT monitor.make_due_partitions()";
 
 static int
 purge_all(struct purging *pg, struct error *e)
