@@ -9,8 +9,8 @@
 
 enum {
 	SLICE_FIRST = 100,        /* rows: the first row at once */
-	SLICE_MOST = 5000,
-	SLICE_BYTES = 1 << 20,    /* about */
+	SLICE_MOST = 10000,
+	SLICE_BYTES = 2 << 20,    /* about */
 	LOOK_ROWS = 64,           /* so often it is seen to what has come of the next slice */
 };
 

@@ -163,12 +163,13 @@ move(struct course *c, double time, int64_t arrival)
 }
 
 /* There is more in the window than a slice holds, which went so far: the next one need not have
- * to do with more than it is likely to fill. (An edge is close already.) */
+ * to do with more than it is likely to fill. (An edge is close already.) Of several watchdogs each
+ * gives the statement a slice's rows, if the window has them; else a partition is no trouble. */
 static void
 narrow(struct course *c, double covered)
 {
 	struct where_bounds *b = &c->bounds;
-	double length = fmax(partition_length(c), 2 * covered);
+	double length = fmax(c->q->watchdog_count > 1 ? 0 : partition_length(c), 2 * covered);
 
 	if (c->q->reverse && b->until - length < b->until)
 		b->since = fmax(b->since, b->until - length);
