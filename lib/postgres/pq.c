@@ -19,7 +19,8 @@ struct pq {
 	bool pooled;
 	bool warned;    /* by the server, since it was last asked */
 	int stop_fd;
-	bool stopped;   /* while something was under way: the connection is of no use any more */
+	bool stopped;   /* while something was under way: the connection is of no use any more, */
+	bool broken;    /* as it is when libpq has trouble with it of its own */
 };
 
 /* ---- errors ----------------------------------------------------------------- */
@@ -83,10 +84,10 @@ conn_error(struct pq *q, struct error *e)
 	const char *text = without_severity(PQerrorMessage(q->conn));
 
 	q->state[0] = '\0';
+	q->broken = true;
 	if (q->stopped)
 		return error_set(e, ERROR_NONE, "stopped");
-	return error_set(e, pq_lost(q) ? ERROR_BUSY : ERROR_SYSTEM, "%s: %.*s", q->where,
-	    first_line(text), text);
+	return error_set(e, ERROR_BUSY, "%s: %.*s", q->where, first_line(text), text);
 }
 
 static int
@@ -334,7 +335,7 @@ pq_close(struct pq **q)
 bool
 pq_lost(const struct pq *q)
 {
-	return q->stopped || PQstatus(q->conn) != CONNECTION_OK;
+	return q->stopped || q->broken || PQstatus(q->conn) != CONNECTION_OK;
 }
 
 void
