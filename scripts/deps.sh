@@ -78,5 +78,18 @@ apt_get() {
 
 echo "installing: $wanted"
 apt_get update
+
+# Debian's package makes a cluster and starts it, for good: tests start servers of their own.
+no_cluster=/etc/postgresql-common/createcluster.d/monitor-tests.conf
+case " $wanted" in
+*" postgresql "*)
+	trap '$as_root rm -f $no_cluster' EXIT
+	$as_root mkdir -p "${no_cluster%/*}"
+	echo "create_main_cluster = false" | $as_root tee $no_cluster
+	;;
+esac
 # shellcheck disable=SC2086 # a list of names
 apt_get install --no-install-recommends $wanted
+case " $wanted" in
+*" pgbouncer "*) [ ! -d /run/systemd/system ] || $as_root systemctl disable --now pgbouncer ;;
+esac

@@ -85,3 +85,16 @@ with_sudo() {
 	[ "$output" = "missing: $BUILD_PACKAGES " ]
 	[ ! -s calls ]
 }
+
+@test "no PostgreSQL server is left running by its package" {
+	for tool in mkdir tee rm; do
+		printf '#!/bin/sh\necho "%s $*" >>calls\n' $tool >bin/$tool
+		chmod +x bin/$tool
+	done
+	run -0 deps check
+	grep -n . calls >numbered
+	conf=/etc/postgresql-common/createcluster.d/monitor-tests.conf
+	grep -q "^3:tee $conf" numbered
+	grep -q '^4:.*apt-get .*install .* postgresql' numbered
+	grep -q "^5:rm -f $conf" numbered
+}
