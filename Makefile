@@ -133,6 +133,7 @@ torture:                                     ## kill and restart, 200 times (CYC
 	BUILD=$(BUILD) tests/torture.sh
 	BUILD=$(BUILD) STOP=60 tests/torture-wsd.sh
 	BUILD=$(BUILD) tests/torture-zmq.sh
+	BUILD=$(BUILD) tests/torture-postgres.sh
 	BUILD=$(BUILD) FAULTS=60 bats -f "does no harm" tests/ingest-faults.bats
 
 bench:                                       ## measure beside other tools (BENCH="ingest query")
