@@ -153,13 +153,14 @@ commit() {
 @test "an answer goes on where it was when its connection breaks in the middle" {
 	records 40000 $((NOW - 50000)) | monitor-ingest -q -d "$URL"
 	for order in '' -r; do
-		monitor-query -d "$URL" $order -o cat | {
+		monitor-query -d "$URL" $order -o cat 2>err | {
 			read -r line && echo "$line"
 			server restart >&2
 			read -r line && echo "$line"
 			sql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'monitor reader'" >&2
 			cat
 		} >out
+		cat err
 		if [ -z "$order" ]; then seq 40000; else seq 40000 -1 1; fi | sed 's/^/number /' | cmp - out
 	done
 }
@@ -267,4 +268,27 @@ commit() {
 		    print(socket.recv().decode())
 	END
 	[ "$(tail -n 1 answers)" = '{"success":true,"action":"getLogs","logs":[["me","hello",1]]}' ]
+}
+
+@test "a standby answers, is followed, and where it is waited for has what was acknowledged" {
+	records 10 | monitor-ingest -q -d "$URL"
+	standby=$CLUSTER.reader
+	"$PROJECT/tests/postgres.sh" standby "$standby" "$CLUSTER" fsync=off 3>&- >/dev/null
+	export MONITOR_READ_STORE=${URL%%host=*}host=${standby//\//%2F} MONITOR_STORE=$URL
+	[ "$(monitor-query --count)" = 10 ]
+	start monitor-query -f --no-tail -o cat >followed
+	records 11 | tail -n 1 | monitor-ingest -q
+	until_true grep -q 'number 11' followed
+	sql "ALTER SYSTEM SET synchronous_standby_names = '*'"
+	sql "ALTER SYSTEM SET synchronous_commit = 'remote_apply'"
+	sql "SELECT pg_reload_conf()"
+	until_true eval '[ "$(sql "SELECT sync_state FROM pg_stat_replication")" = sync ]'
+	wsd --no-auth -- monitor-ingest --quiet --ack
+	for i in {1..5}; do
+		as w2 >answers <<<"$(logs "text $i")"
+		[ "$(as w2 <<<'{"action":"getLogs","since":0}' | grep -o text | wc -l)" = "$i" ]
+	done
+	sql "ALTER SYSTEM RESET ALL"
+	sql "SELECT pg_reload_conf()"
+	"$PROJECT/tests/postgres.sh" stop "$standby"
 }

@@ -482,15 +482,22 @@ send_params(struct pq *q, const char *sql, const struct pq_params *p, struct err
 	return conn_error(q, e);
 }
 
+/* Has the server said that the statement is done? (On a connection that broke libpq may give
+ * PGRES_COMMAND_OK for one of which nothing was heard.) */
+static bool
+is_complete(PGresult *r)
+{
+	ExecStatusType status = PQresultStatus(r);
+
+	return (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) && *PQcmdStatus(r) != '\0';
+}
+
 /* The statement's result: taken, or why it failed. */
 static int
 keep_result(struct pq *q, PGresult *r, struct pq_rows **rows, struct error *e)
 {
-	int rc = 0;
+	int rc = is_complete(r) ? 0 : result_error(q, r, e);
 
-	if (r == NULL || (PQresultStatus(r) != PGRES_TUPLES_OK &&
-	    PQresultStatus(r) != PGRES_COMMAND_OK))
-		rc = result_error(q, r, e);
 	if (rc == 0 && rows != NULL)
 		*rows = (struct pq_rows *)r;
 	else
@@ -523,7 +530,8 @@ pq_send(struct pq *q, const char *sql, const struct pq_params *p, struct error *
 void
 pq_look(struct pq *q)
 {
-	PQconsumeInput(q->conn);   /* what is wrong shows when it is fetched */
+	if (!pq_lost(q))
+		PQconsumeInput(q->conn);   /* what is wrong shows when it is fetched */
 }
 
 int
