@@ -217,6 +217,7 @@ struct purge {
 	const struct str *watchdogs;   /* only these; none: all */
 	size_t watchdog_count;
 	int64_t level_min;             /* only this level and the less severe (INT64_MIN: all) */
+	bool whole;                    /* only partitions, of an engine that has such, of which all goes */
 	bool dry_run;                  /* only count */
 	bool shrink;                   /* give free space back to the filesystem, */
 	uint64_t spare;                /* but keep so many bytes of it for the next records */

@@ -31,16 +31,26 @@ count() {
 	sql "SELECT count(*) FROM monitor.records WHERE ${1-true}"
 }
 
-# partitions [TABLE]: which there are from before today.
+# partitions: of logs, from before today.
 partitions() {
 	sql "SELECT relname || CASE WHEN inhdetachpending THEN ' going' ELSE '' END FROM pg_inherits
-		JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = 'monitor.${1-log}'::regclass
-		AND relname < monitor.partition_name('${1-log}', extract(epoch FROM now())::bigint / $DAY * $DAY)
+		JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = 'monitor.log'::regclass
+		AND relname < monitor.partition_name('log', extract(epoch FROM now())::bigint / $DAY * $DAY)
 		ORDER BY 1"
 }
 
 purge() {
 	monitor-purge -d "$URL" --logs-timewindow 2d "$@"
+}
+
+# pool: have a pooler before the cluster; pooled: purge through it.
+pool() {
+	[ -e "$CLUSTER/pooler.pid" ] || server pool
+	until_true pooled -n
+}
+
+pooled() {
+	monitor-purge -d "$URL&port=6432" --logs-timewindow 2d "$@"
 }
 
 sound() {
@@ -148,7 +158,21 @@ going() {
 	run -2 monitor-purge -d "$URL" --keep-free 1G
 	[[ $output == "monitor-purge: postgresql://"*": how much is free on the server's disk is not known"* ]]
 	run -2 monitor-purge -d "$URL" --max-size 1G -W w1
-	[[ $output == *"whole partitions go"* ]]
+	[[ $output == *"whole partitions go with every watchdog and level in them" ]]
+	run -2 purge --whole-partitions -l info
+	[[ $output == *"whole partitions go with every watchdog and level in them" ]]
+}
+
+@test "--whole-partitions leaves the rows of others alone until these are too old as well" {
+	came $((5 * DAY)) 100
+	came $((2 * DAY + 1)) 10
+	strays 0 0 60 5
+	run -0 purge --whole-partitions -n
+	[[ $output == "would purge 105 logs "* ]]
+	run -0 purge --whole-partitions
+	[[ $output == "purged 105 logs "* ]]
+	[ "$(count)" = 10 ]
+	sound
 }
 
 @test "while somebody reads what is to go, writers go on and nobody else sees it any more" {
@@ -202,11 +226,12 @@ going() {
 	sound
 }
 
-@test "what a transaction keeps in use for more than ten seconds is status 75, and goes the next time" {
+@test "what a transaction keeps in use for more than ten seconds is status 75, and goes the next time (through a pooler, too)" {
 	came $((6 * DAY)) 1000
 	came $((2 * DAY + 1)) 10
 	hold 'SELECT count(*) FROM monitor.log'
-	run -75 purge
+	pool
+	run -75 pooled
 	[[ $output == *"monitor-purge: postgresql://"*": log_"*" is in use, by a transaction that does not end"* ]]
 	[[ $output == *"purged 10 logs "* ]]
 	[ "$(count)" = 0 ]
@@ -231,12 +256,27 @@ going() {
 		start purge -o ndjson >"purge$i"
 		pids[i]=$pid
 	done
+	start monitor-query -d "$URL" -o cat >answer
+	pids[4]=$pid
 	records 2000 "$(($(date +%s) - 3000))" | monitor-ingest -q -d "$URL"
 	wait "${pids[1]}"
 	wait "${pids[2]}"
 	wait "${pids[3]}"
+	wait "${pids[4]}"
+	[ "$(wc -l <answer)" -ge 10 ]
 	[ "$(jq -s 'map(.log.rows) | add' purge[123])" = 32100 ]
 	[ "$(count)" = 2010 ]
+	sound
+}
+
+@test "a pooler in between that changes servers with each transaction makes no difference" {
+	for day in {3..6}; do came $((day * DAY)) 100; done
+	came $((2 * DAY + 1)) 100
+	pool
+	start pooled -o ndjson >purge1
+	pooled -o ndjson >purge2
+	wait "$pid"
+	[ "$(jq -s 'map(.log.rows) | add' purge[12])" = 500 ]
 	sound
 }
 

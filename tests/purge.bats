@@ -266,7 +266,8 @@ unprivileged() {
 @test "wrong options and settings are told, with status 2" {
 	lines 1 0 | store
 	for options in "--logs-timewindow soon" "--max-size large" "--keep-free -1" "--interval x" "-W a/b" \
-		"--level loud" "-o xml" "--no-such" "operand" "--marks-timewindow"; do
+		"--level loud" "-o xml" "--no-such" "operand" "--marks-timewindow" \
+		"--whole-partitions"; do
 		# shellcheck disable=SC2086 # words
 		run -2 monitor-purge -d m.db --logs-timewindow 1h $options
 		[[ ${lines[0]} == "monitor-purge: "* ]]

@@ -12,6 +12,7 @@
 
 enum {
 	OPT_LOGS = CLI_OWN, OPT_NOTIFICATIONS, OPT_MARKS, OPT_MAX_SIZE, OPT_KEEP_FREE, OPT_INTERVAL,
+	OPT_WHOLE,
 };
 
 static const struct cli_option options[] = {
@@ -25,6 +26,7 @@ static const struct cli_option options[] = {
 	{ 0, NULL, NULL, "Of these only" },
 	{ 'W', "watchdog", "CODE", "records of this watchdog; may be repeated" },
 	{ 'l', "level", "LEVEL", "records of this level and the less severe" },
+	{ OPT_WHOLE, "whole-partitions", NULL, "partitions (PostgreSQL) of which all goes" },
 	{ 0, NULL, NULL, "How" },
 	{ 'd', "store", "URL", "the store (default: $MONITOR_STORE, " STORE_DEFAULT ")" },
 	{ OPT_INTERVAL, "interval", "DURATION", "stay and repeat (default: $CLEANUP_INTERVAL, or once)" },
@@ -126,6 +128,9 @@ parse_option(struct settings *s, int key)
 		break;
 	case OPT_KEEP_FREE:
 		p->keep_free = size("--keep-free", optarg);
+		break;
+	case OPT_WHOLE:
+		p->whole = true;
 		break;
 	case OPT_INTERVAL:
 		s->interval = true;

@@ -27,6 +27,8 @@ purge_by_age(struct purging *pg, enum record_kind kind, struct error *e)
 	for (size_t i = 0; i < ps->n && ps->v[i].first < end && !purging_stopped(pg); i++) {
 		struct partition *part = &ps->v[i];
 		bool whole = part->end <= x.arrival && part->end <= pg->closed && !restricted(pg->p);
+		if (!whole && pg->p->whole)
+			break;
 		if ((whole ? partition_drop(pg, kind, part, e) : expire_rows(pg, kind, part, &x, e)) == -1)
 			return -1;
 	}
@@ -229,9 +231,9 @@ check(const struct postgres *s, const struct purge *p, struct error *e)
 	if (p->keep_free > 0)
 		return error_set(e, ERROR_USAGE, "%s: how much is free on the server's disk is not known;"
 		    " bound the size of the store instead", s->where);
-	if (p->max_size > 0 && restricted(p))
-		return error_set(e, ERROR_USAGE, "%s: for a bound on size whole partitions go, whatever the"
-		    " watchdog and the level", s->where);
+	if ((p->max_size > 0 || p->whole) && restricted(p))
+		return error_set(e, ERROR_USAGE, "%s: whole partitions go with every watchdog and level in"
+		    " them", s->where);
 	return 0;
 }
 

@@ -483,6 +483,8 @@ sqlite_purge(void *impl, const struct purge *p, const volatile int *stop, struct
 	int rc = -1;
 
 	*out = (struct purged){ 0 };
+	if (p->whole)
+		return error_set(e, ERROR_USAGE, "%s: it has no partitions", s->path);
 	if (purging_read(&pg, find_limits, NULL, e) == 0 &&
 	    (p->dry_run || db_exec(s->db, "PRAGMA synchronous = NORMAL", e) == 0))
 		rc = purge_all(&pg, e);
