@@ -178,7 +178,8 @@ narrow(struct course *c, double covered)
 	c->length = 2 * length;
 }
 
-/* The window has been read. Behind it, or before it in the order of time, everything begins. */
+/* The window has been read. Behind it, or before it in the order of time, everything begins: who
+ * then goes on in the order of arrival has seen all that there was. */
 static void
 leave_window(struct course *c)
 {
@@ -194,7 +195,9 @@ leave_window(struct course *c)
 	else
 		b->since = b->until;
 	b->behind = false;
-	c->at = (struct cursor){ reverse ? b->until : b->since, 0, (uint64_t)c->s->id };
+	c->at = (struct cursor){ .store = (uint64_t)c->s->id };
+	c->at.time = reverse ? b->until : nextafter(b->since, -INFINITY);
+	c->at.arrival = reverse ? 0 : b->stray_last;
 }
 
 void

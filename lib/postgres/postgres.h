@@ -5,7 +5,7 @@
  *   postgres.c  opening, closing, connecting again     pq.c      libpq; params.c its parameters
  *   schema.c    making it, checking it                 text.c    U+0000 in texts
  *   add.c       taking batches                         rows.c    rows for COPY
- *   ask.c       walking through matching rows          where.c   a query, as SQL
+ *   ask.c       handing out matching rows; course*.c   which come next; where.c  a query, as SQL
  *   watch.c     waiting for news                       tally.c   counting
  *   purge.c     forgetting: what, and                  care.c    statistics
  *   partitions.c  whole partitions of it,              verify.c  verification
