@@ -207,17 +207,17 @@ cli_shown(const char *url)
 	return shown;
 }
 
-/* The option's argument; a copy, if that had to be overwritten. */
+/* The option's argument; a copy, which lasts as long as the program, if that had to be
+ * overwritten. */
 static const char *
 take_url(char *option)
 {
-	char *copy = copy_of(option);
+	static char *taken;
 
+	free(taken);
+	taken = copy_of(option);
 	hide_password(option);
-	if (strcmp(copy, option) != 0)
-		return copy;
-	free(copy);
-	return option;
+	return taken;
 }
 
 /* NULL if it is not set, or empty. */

@@ -88,6 +88,7 @@ plan(struct asked *k, struct slice *sl, struct error *e)
 	return course_plan(&k->course, rows, e);
 }
 
+/* What the statement gives, if need be of a new connection. */
 static int
 fetch(struct asked *k, struct pq_rows **rows, struct error *e)
 {
