@@ -94,7 +94,7 @@ kill_backend() {
 }
 
 start_primary() {
-	{ server resume "$primary" && sql 'SELECT 1' >done; } ||
+	{ server resume "$primary" && sql 'SELECT 1' >told; } ||
 		fail "the server does not start again: $(tail -n 3 "$primary/log")"
 }
 
@@ -108,7 +108,7 @@ fail_over() {
 	server standby "$standby" "$primary" fsync=off || fail "no standby: $(tail -n 3 server.log)"
 	for command in "ALTER SYSTEM SET synchronous_commit = remote_apply" \
 			"ALTER SYSTEM SET synchronous_standby_names = '*'" "SELECT pg_reload_conf()"; do
-		sql "$command" >done || fail "the primary does not take its settings"
+		sql "$command" >told || fail "the primary does not take its settings"
 	done
 	until_sync
 	pause $((RANDOM % 900))
@@ -162,7 +162,7 @@ for ((cycle = 1; cycle <= cycles; cycle++)); do
 	2) victims=(ingester c1 d1) ;;
 	3) victims=(p1 c1) ;;
 	4 | 5) kill_backend ;;
-	6) sql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'monitor %'" >done ;;
+	6) sql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'monitor %'" >told ;;
 	7) server restart "$primary" immediate ;;
 	8) server restart "$primary" fast ;;
 	9) server kill "$primary" ;;
@@ -176,22 +176,15 @@ for ((cycle = 1; cycle <= cycles; cycle++)); do
 done
 cycle=$((cycles + 1))
 
-for source in $SOURCES; do
-	until_ready "$source"
-	kill -TERM "${pids[$source]}" || fail "$source had ended by itself: $(tail -n 3 "err.$source")"
-done
-for source in $SOURCES; do
-	wait "${pids[$source]}" || fail "$source ended with status $?: $(tail -n 3 "err.$source")"
-	unset "pids[$source]"
-done
+end_sources
 check_acked
 check_all
 check_followed
 for name in follower daemon ingester; do
 	end TERM "$name" || fail "$name ended with status $?: $(tail -n 3 "err.$name")"
 done
-echo "torture: $cycles cycles survived (seed $seed): ${kills[KILL]:-0} times SIGKILL, $failovers times" \
-	"a promoted standby, $(stored) records exactly once, $checks looks at what was acknowledged"
+rows=$(stored)
 stop_all
 trap - EXIT
-cd / && rm -rf "$dir"
+sql() { echo "$rows"; }
+survived "$failovers times a promoted standby"
