@@ -25,14 +25,16 @@ pg_begin() {
 	calc "$(date +%s) - $(number "$1") / $(calc "0.9 * $(number "$WATCHDOGS")") - 60" | awk '{ printf "%d", $1 }'
 }
 
-# processors COMMAND...: run it, and keep how many processors were busy meanwhile, in pg-busy.
-busy_ticks() { awk '/^cpu / { print $2 + $3 + $4 + $7 + $8, $2 + $3 + $4 + $5 + $6 + $7 + $8 }' /proc/stat; }
+# What all server processes that have ended took, in seconds.
+pg_cpu() { awk -v hz="$(getconf CLK_TCK)" '{ print ($16 + $17) / hz }' "/proc/$(head -n 1 "$cluster/data/postmaster.pid")/stat"; }
+
+# processors NAME COMMAND...: as sample; and how many processors it and its server took, in NAME.busy.
 processors() {
-	before=$(busy_ticks)
-	name=$1
-	shift
-	sample "$name" "$@"
-	echo "$before $(busy_ticks) $(nproc)" | awk '{ print ($3 - $1) / ($4 - $2) * $5 }' >>"$DIR/result-$name.busy"
+	before=$(pg_cpu)
+	sample "$@"
+	sleep 0.2   # until the server knows its process is gone
+	tail -n 1 "$DIR/result-$1" | awk -v server="$(calc "$(pg_cpu) - $before")" \
+		'{ print ($2 + server) / $1 }' >>"$DIR/result-$1.busy"
 }
 
 pg_ingest_round() {
@@ -82,7 +84,7 @@ pg_ingest() {
 	awk -v s="$(median pg-single)" -v n=$PG_SINGLES 'BEGIN {
 		printf "  %-38s %8.2f s %9.0f/s\n", "psql, an INSERT a row", s, n / s }'
 	awk -v one="$(median pg-one.busy)" -v two="$(median pg-two.busy)" -v n="$(nproc)" 'BEGIN {
-		printf "  processors busy, of %d: %.2f with one, %.2f with two\n", n, one, two }'
+		printf "  processors busy with it, of %d: %.2f for one, %.2f for two\n", n, one, two }'
 	goal "of the rate of psql \\copy into the same table" \
 		"$(calc "$(median pg-copy) / $(median pg-one)")" at-least 0.9 " x"
 	goal "the rate of an INSERT a row" "$(calc "$(number "$RECORDS") / $(median pg-one) / ($PG_SINGLES / $(median pg-single))")" \

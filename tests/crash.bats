@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# A few cycles of torture.sh and torture-zmq.sh; `make torture` runs hundreds.
+# A few cycles of torture*.sh; `make torture` runs hundreds.
 
 load helper
 
@@ -18,5 +18,10 @@ load helper
 @test "whatever is killed between hosts, and the link cut: the same" {
 	export TMPDIR=$PWD
 	"$PROJECT/tests/torture-zmq.sh" 8 "$((RANDOM + 1))" >said 2>&1 || { cat said; return 1; }
+	grep 'torture: 8 cycles survived ' said
+}
+
+@test "PostgreSQL's processes and servers killed, and a standby promoted: the same" {
+	FAILOVER=4 "$PROJECT/tests/torture-postgres.sh" 8 "$((RANDOM + 1))" >said 2>&1 || { cat said; return 1; }
 	grep 'torture: 8 cycles survived ' said
 }
