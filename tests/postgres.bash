@@ -18,7 +18,7 @@ start_server() {
 }
 
 teardown_file() {
-	server stop
+	server stop || rm -rf "$CLUSTER"
 }
 
 prepare() {

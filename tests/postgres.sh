@@ -30,7 +30,7 @@ as_server() {
 	fi
 }
 
-verb=$1 dir=$2
+verb=$1 dir=${2:?}
 shift 2
 case $dir in /*) ;; *) dir=$PWD/$dir ;; esac
 data=$dir/data
@@ -80,6 +80,7 @@ database)
 	url "$name"
 	;;
 stop)
+	[ -d "$data" ] || { echo "postgres.sh: $dir: no cluster there" >&2; exit 1; }
 	[ ! -e "$dir/pooler.pid" ] || kill "$(cat "$dir/pooler.pid")" || true
 	ctl stop -m immediate || true
 	rm -rf "$dir"
