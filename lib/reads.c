@@ -158,7 +158,7 @@ reads_pool(struct reads *r)
 void
 reads_at_once(struct reads *r)
 {
-	r->at_once = true;
+	r->at_once = !store_distant_url(r->url);
 }
 
 static void

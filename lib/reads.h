@@ -34,7 +34,7 @@ struct pool *reads_pool(struct reads *r);
 
 /* From now on the caller's thread itself looks for the beginning of an answer, if nothing else is
  * under way, and not far: a small answer does not wait for a thread to wake up. For a caller whom
- * a slow disk may hold up. */
+ * a slow disk may hold up; a server's store is never looked into like that. */
 void reads_at_once(struct reads *r);
 
 /* One answer, or subscription. */

@@ -77,6 +77,15 @@ store_distant(const struct store *s)
 	return s->engine->distant;
 }
 
+bool
+store_distant_url(const char *url)
+{
+	const char *rest;
+	const struct store_backend *engine = engine_for(url, &rest, NULL);
+
+	return engine != NULL && engine->distant;
+}
+
 int
 store_create_schema(const char *url, double interval, enum store_made *made, struct error *left,
     struct error *e)

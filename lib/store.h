@@ -47,8 +47,9 @@ struct store_trouble {
 };
 void store_trouble(struct store *s, const struct store_trouble *t);
 
-/* Is it reached over a network, so that store_add() may last? */
+/* Is it, or what this URL names, reached over a network, so that a call may last? */
 bool store_distant(const struct store *s);
+bool store_distant_url(const char *url);
 
 /* The store behind a daemon: of one watchdog's records, that of the token, which labels
  * what is added. It can be asked, and added to, nothing else (ERROR_USAGE). For

@@ -23,7 +23,7 @@ complete() {
 }
 
 @test "monitor.conf names every setting of monitor-ingest" {
-	complete monitor-ingest "--quiet --ack --listen --salvage" monitor-ingest
+	complete monitor-ingest "--quiet --ack --listen --salvage --create-schema --partition-interval --print-schema" monitor-ingest
 }
 
 @test "monitor.conf names every setting of monitor-purge" {
@@ -45,6 +45,7 @@ complete() {
 		section "${command%% *}" >section
 		$command --help | sed -nE 's/^ .{5}(--[a-z-]+)=.*\(default: ([0-9][0-9a-zA-Z.]*)[;,)].*/\1 \2/p' |
 			while read -r option value; do
+				[ "$option" != --partition-interval ] || continue   # of a store that is made by hand
 				grep -qF -- "$option=$value" section || { echo "$command $option: $value" >&2; exit 1; }
 			done
 	done

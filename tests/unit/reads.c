@@ -149,6 +149,24 @@ at_once(void)
 	reads_free(&r);
 }
 
+/* What has no threads looks for nothing but what is near. */
+static void
+at_once_is_near(void)
+{
+	struct reads *r = open_reads("m.db", 0);
+	struct proto_request q = request(PROTO_OBJECTS);
+	struct read *read = make(r, &q, "w3", false, SIZE_MAX);
+	struct came c = { .done = false };
+
+	reads_at_once(r);
+	read_slice(read, 700, take, &c);
+	pool_reap(reads_pool(r));
+	tap_ok(c.done == (fixture_maker == NULL), "a server is not waited for on the caller's thread");
+	forget(&c);
+	read_free(&read);
+	reads_free(&r);
+}
+
 static void
 filters(void)
 {
@@ -518,7 +536,9 @@ main(int argc, char **argv)
 	one_watchdog("one.db", 120000);
 	answers(false);
 	answers(true);
-	at_once();
+	at_once_is_near();
+	if (fixture_maker == NULL)
+		at_once();
 	filters();
 	limits();
 	cursors();
