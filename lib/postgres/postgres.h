@@ -2,7 +2,7 @@
  * postgres.h - the PostgreSQL engine's own parts, seen by its own files only. What the tables
  * are, and why, says lib/schema/postgres.sql.
  *
- *   postgres.c  opening, closing, connecting again     pq.c      libpq; params.c its parameters
+ *   postgres.c  opening, closing, connecting again     pq*.c     libpq; params.c its parameters
  *   schema.c    making it, checking it                 text.c    U+0000 in texts
  *   add.c       taking batches                         rows.c    rows for COPY
  *   ask.c       handing out matching rows; course*.c   which come next; where.c  a query, as SQL

@@ -1,6 +1,6 @@
 /*
- * pq.h - a connection to PostgreSQL, and what is sent over it: the only user of
- * libpq. Private to lib/postgres/.
+ * pq.h - a connection to PostgreSQL, and what is sent over it. Private to
+ * lib/postgres/; nothing else there knows libpq.
  *
  * Values go and come in binary (PostgreSQL, "Frontend/Backend Protocol"), so that
  * a double comes back as it went. No statement is prepared under a name, and
