@@ -13,7 +13,8 @@ alerts() {
 	sed -n 's/^ *- alert: //p' "$RULES" | sort
 }
 
-# exported: the names of all figures of all programs, of a histogram with what is behind it.
+# exported: the names of all figures of all programs, of a histogram with what is behind it, in
+# the file names.
 exported() {
 	openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -days 2 -subj /CN=localhost \
 		-keyout key.pem -out cert.pem 2>openssl.err
@@ -31,12 +32,14 @@ exported() {
 			curl -sSf "$(sed -n 's/.*figures are at //p' $verb.err)"
 		done
 	} >figures
-	sed -n 's/^# TYPE \([a-z_]*\) .*/\1/p' figures | sort -u
+	sed -n 's/^# TYPE \([a-z_]*\) .*/\1/p' figures | sort -u >names
 }
 
 # told: the same, as the manuals have them: what a proxy's two sockets have alike, once.
 told() {
-	exported | sed 's/^monitor_zmq_\(frontend\|backend\)_/monitor_zmq_/' | sort -u
+	exported
+	sed -i 's/^monitor_zmq_\(frontend\|backend\)_/monitor_zmq_/' names
+	sort -uo names names
 }
 
 # log_lines FILE...: what these say in a log: of each message the longest piece that is fixed.
@@ -70,7 +73,7 @@ log_lines() {
 }
 
 @test "the rules name only figures that the programs export" {
-	exported >names
+	exported
 	[ "$(wc -l <names)" -gt 80 ]
 	grep -oE 'monitor_(wsd|zmq)_[a-z_]+' "$RULES" | sed 's/_bucket$//' | sort -u >used
 	[ -s used ]
@@ -79,7 +82,7 @@ log_lines() {
 }
 
 @test "every figure that the programs export is in monitor-operations(7) and its program's manual, and no other" {
-	told >names
+	told
 	grep -ohE 'monitor_(wsd|zmq)_[a-z_]+[a-z]' "$MANUAL" |
 		grep -vxE 'monitor_zmq_(frontend|backend)' | sort -u | diff names -
 	sed -n '/^\.It Li monitor_/p' "$PROJECT"/man/monitor-{wsd,zmq}.8 | grep -oE 'monitor_[a-z_]+' | sort -u | diff names -

@@ -83,9 +83,21 @@ check_sound() {
 	monitor-query -d m.db --verify >verify 2>&1 || fail "--verify: $(head -n 5 verify)"
 }
 
-# All sources end, having had everything acknowledged.
+# Does anything still run whose producer was killed?
+orphans() {
+	local pid parent
+	for pid in $(pgrep '^monitor-(ingest|zmq)$'); do
+		[ "$(readlink "/proc/$pid/cwd")" = "$dir" ] || continue
+		parent=$(ps -o ppid= -p "$pid") || continue
+		[[ " $$ ${pids[*]} " == *" ${parent// /} "* ]] || return 0
+	done
+	return 1
+}
+
+# All sources end, having had everything acknowledged; and so do orphans, for which what they
+# send to has to be there.
 end_sources() {
-	local source
+	local source end=$((SECONDS + 60))
 	for source in $SOURCES; do
 		until_ready "$source"
 		kill -TERM "${pids[$source]}" || fail "$source had ended by itself: $(tail -n 3 "err.$source")"
@@ -93,6 +105,10 @@ end_sources() {
 	for source in $SOURCES; do
 		wait "${pids[$source]}" || fail "$source ended with status $?: $(tail -n 3 "err.$source")"
 		unset "pids[$source]"
+	done
+	while orphans; do
+		[ $SECONDS -lt $end ] || fail "what a killed producer had begun does not end"
+		pause 20
 	done
 }
 
