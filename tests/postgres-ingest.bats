@@ -128,7 +128,7 @@ kill_backend() {
 	done | refused "writer_$$"
 	printf '%s;\n' "SELECT * FROM monitor.records" "DELETE FROM monitor.batch" "DELETE FROM monitor.mark" \
 		"UPDATE monitor.batch SET taken = 0" \
-		"INSERT INTO monitor.batch VALUES (9, 9, 9, 9, 9)" "SELECT monitor.make_partitions('log', 0, 1)" \
+		"INSERT INTO monitor.batch VALUES (9, 9, 9, 9, 9, 1)" "SELECT monitor.make_partitions('log', 0, 1)" \
 		"DROP TABLE monitor.log" "CREATE TABLE monitor.mine (n int)" |
 		refused "writer_$$"
 	for table in log notification stray batch mark "$partition"; do

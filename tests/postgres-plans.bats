@@ -21,8 +21,8 @@ setup_file() {
 		INSERT INTO monitor.log SELECT arrival, second + i * 20, i % 6 * 10, 'w' || i % 100, 's', 'number ' || i FROM r WHERE i < 3000;
 		INSERT INTO monitor.notification SELECT arrival, second + (i - 3000) * 600, i % 6 * 10, 'w' || i % 100, 's', 'news ' || i FROM r WHERE i >= 3000;
 		INSERT INTO monitor.stray SELECT monitor.arrival_of($TODAY) + (1 << 25) + i, i, 0, 'w' || i % 100, 's', 'stray', NULL, 0 FROM generate_series(0, 2999) AS i;
-		INSERT INTO monitor.batch SELECT number, min(arrival), max(arrival), max(arrival), number * 100 FROM r GROUP BY number;
-		INSERT INTO monitor.batch SELECT 1861, first, first + 2999, first + 2999, 190000 FROM (SELECT monitor.arrival_of($TODAY) + (1 << 25)) AS s (first)"
+		INSERT INTO monitor.batch SELECT number, min(arrival), max(arrival), max(arrival), number * 100, 1 FROM r GROUP BY number;
+		INSERT INTO monitor.batch SELECT 1861, first, first + 2999, first + 2999, 190000, 1 FROM (SELECT monitor.arrival_of($TODAY) + (1 << 25)) AS s (first)"
 	sql ANALYZE
 	export URL
 }
@@ -129,7 +129,7 @@ asked() {
 	monitor-query -q -d "$URL" --cursor-file seen >all
 	[ "$(wc -l <all)" = 189000 ]
 	sql "INSERT INTO monitor.log SELECT monitor.arrival_of($TODAY) + (1 << 26), $TODAY, 0, 'w1', 's', 'new';
-		INSERT INTO monitor.batch SELECT 1862, a, a, a, 190001 FROM (SELECT monitor.arrival_of($TODAY) + (1 << 26)) AS s (a)"
+		INSERT INTO monitor.batch SELECT 1862, a, a, a, 190001, 1 FROM (SELECT monitor.arrival_of($TODAY) + (1 << 26)) AS s (a)"
 	planned monitor-query -q -d "$URL" --cursor-file seen -o cat
 	[ "$(cat answer)" = new ]
 	only_by arrival_idx pkey

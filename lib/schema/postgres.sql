@@ -71,15 +71,18 @@ CREATE INDEX stray_time ON monitor.stray (time, arrival);
 
 -- In the order of commits: which arrivals came together. The first row stands for the time
 -- before, and the last is never removed.
+CREATE FUNCTION monitor.timeline() RETURNS integer
+	LANGUAGE sql RETURN ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer;
 CREATE TABLE monitor.batch (
 	number bigint PRIMARY KEY,
 	first bigint NOT NULL,
 	last bigint NOT NULL,
 	high bigint NOT NULL,                    -- the highest `last` so far
-	taken bigint NOT NULL                    -- records ever taken so far
+	taken bigint NOT NULL,                   -- records ever taken so far
+	timeline integer NOT NULL                -- of the server that took it: it rises when a standby is promoted
 );
 CREATE UNIQUE INDEX batch_first ON monitor.batch (first);
-INSERT INTO monitor.batch VALUES (0, 0, 0, 0, 0);
+INSERT INTO monitor.batch VALUES (0, 0, 0, 0, 0, monitor.timeline());
 CREATE SEQUENCE monitor.serial MINVALUE 0 MAXVALUE 16383 CYCLE;
 
 -- How far each numbered source is settled.
@@ -149,13 +152,16 @@ END $$;
 
 -- The last act of a batch of `records`, right before its COMMIT: its place in the order of
 -- commits, which is kept until it is committed. Followers wake up. (A writer itself may not
--- touch that order.)
+-- touch that order.) What a primary had shown to followers before it was lost may never have
+-- come to the standby that is promoted: there the numbers go on far behind, so that none is
+-- given twice.
 CREATE FUNCTION monitor.settle(first bigint, last bigint, records bigint) RETURNS void
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	PERFORM pg_advisory_xact_lock(1835954290, 1);
 	INSERT INTO monitor.batch
-		SELECT b.number + 1, settle.first, settle.last, greatest(b.high, settle.last), b.taken + records
+		SELECT b.number + CASE b.timeline WHEN monitor.timeline() THEN 1 ELSE 1048576 END,
+			settle.first, settle.last, greatest(b.high, settle.last), b.taken + records, monitor.timeline()
 		FROM monitor.batch AS b ORDER BY b.number DESC LIMIT 1;
 	PERFORM pg_notify('monitor', '');
 END $$;
