@@ -152,6 +152,17 @@ reload() {
 	until_true says curve.err "only one side uses CURVE"
 }
 
+@test "a file with the broker's key is one, even if its path might be a key" {
+	path=d/$(printf '%038d' 0)
+	[ ${#path} = 40 ]
+	mkdir d
+	echo "$server" >"$path"
+	broker --curve-key server.key $LOCAL
+	subscribe sub --curve-key anna.key --curve-server-key "$path"
+	record 1 | publish $(as bert)
+	until_true has_lines sub.out 1
+}
+
 @test "without a list, whoever knows the broker's key comes in" {
 	broker --curve-key server.key $LOCAL
 	subscribe sub $(as anna)

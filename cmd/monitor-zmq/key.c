@@ -118,7 +118,8 @@ key_read_secret(const char *path, char key[KEY_SIZE], struct error *e)
 int
 key_read_public(const char *text, char key[KEY_SIZE], struct error *e)
 {
-	if (!key_valid(str_of(text)))
+	/* A path may look like a key, if it is as long as one. */
+	if (!key_valid(str_of(text)) || access(text, F_OK) == 0)
 		return read_path(text, false, key, e);
 	memcpy(key, text, KEY_SIZE);
 	return 0;

@@ -22,7 +22,7 @@ bool key_valid(struct str text);
  * The caller wipes it. */
 int key_read_secret(const char *path, char key[KEY_SIZE], struct error *e);
 
-/* `text` is a key, or else the path of a file. */
+/* `text` is the path of a file that there is, or else a key. */
 int key_read_public(const char *text, char key[KEY_SIZE], struct error *e);
 
 #endif
