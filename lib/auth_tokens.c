@@ -183,9 +183,9 @@ auth_new_token(struct str code, enum auth_role role, char token[AUTH_TOKEN_SIZE]
 {
 	static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
 	unsigned char hash[CRYPTO_SHA256_SIZE], random[AUTH_TOKEN_SIZE - 1];
+	char digits[2 * sizeof(hash) + 1];
 	struct str secret = { token, sizeof(random) };
 	size_t had = line->len;
-	int r;
 
 	if (!record_watchdog_valid(code))
 		return error_set(e, ERROR_USAGE, "not a watchdog's code: must be 1 to %d of "
@@ -198,10 +198,8 @@ auth_new_token(struct str code, enum auth_role role, char token[AUTH_TOKEN_SIZE]
 	explicit_bzero(random, sizeof(random));
 	if (crypto_sha256(secret, hash, e) == -1)
 		goto fail;
-	r = 0;
-	for (size_t i = 0; r == 0 && i < sizeof(hash); i++)
-		r = buf_printf(line, "%02x", hash[i]);
-	if (r == -1 || buf_printf(line, " %.*s %s\n", STR_ARGS(code), auth_role_name(role)) == -1) {
+	crypto_hex(hash, sizeof(hash), digits);
+	if (buf_printf(line, "%s %.*s %s\n", digits, STR_ARGS(code), auth_role_name(role)) == -1) {
 		error_memory(e);
 		goto fail;
 	}

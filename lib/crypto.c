@@ -70,6 +70,19 @@ crypto_random(void *out, size_t n, struct error *e)
 	return 0;
 }
 
+void
+crypto_hex(const void *bytes, size_t n, char *text)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *p = bytes;
+
+	for (size_t i = 0; i < n; i++) {
+		*text++ = digits[p[i] >> 4];
+		*text++ = digits[p[i] & 15];
+	}
+	*text = '\0';
+}
+
 bool
 crypto_same(const unsigned char a[CRYPTO_SHA256_SIZE], const unsigned char b[CRYPTO_SHA256_SIZE])
 {

@@ -22,6 +22,9 @@ int crypto_sha256(struct str data, unsigned char hash[CRYPTO_SHA256_SIZE], struc
 /* Fill `out` with bytes that nobody can guess (getrandom(2)). */
 int crypto_random(void *out, size_t n, struct error *e);
 
+/* `n` bytes as 2 * n hexadecimal digits and a NUL. */
+void crypto_hex(const void *bytes, size_t n, char *text);
+
 /* Are these hashes the same? Takes as long whatever the answer. */
 bool crypto_same(const unsigned char a[CRYPTO_SHA256_SIZE],
     const unsigned char b[CRYPTO_SHA256_SIZE]);

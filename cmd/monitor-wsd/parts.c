@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -31,13 +30,11 @@ static int
 make_auth(struct parts *p, struct error *e)
 {
 	unsigned char random[8];
-	int n;
 
 	if (crypto_random(random, sizeof(random), e) == -1)
 		return -1;
-	n = snprintf(p->run, sizeof(p->run), "wsd-");
-	for (size_t i = 0; i < sizeof(random); i++)
-		n += snprintf(p->run + n, sizeof(p->run) - (size_t)n, "%02x", random[i]);
+	memcpy(p->run, "wsd-", 4);
+	crypto_hex(random, sizeof(random), p->run + 4);
 	if ((p->auth = auth_new(&p->settings->auth, e)) == NULL)
 		return -1;
 	if (p->settings->tls.cert == NULL)

@@ -4,16 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "crypto.h"
 #include "log.h"
 
 int
 push_lines_begin(struct push_lines *l, const unsigned char run[RELAY_RUN_SIZE],
     const struct ndjson_defaults *defaults, struct error *e)
 {
-	size_t n = (size_t)snprintf(l->source, sizeof(l->source), "push-");
-
-	for (size_t i = 0; i < RELAY_RUN_SIZE; i++)
-		n += (size_t)snprintf(l->source + n, sizeof(l->source) - n, "%02x", run[i]);
+	memcpy(l->source, "push-", 5);
+	crypto_hex(run, RELAY_RUN_SIZE, l->source + 5);
 	l->reader = ndjson_new(defaults, e);
 	return l->reader != NULL ? 0 : -1;
 }

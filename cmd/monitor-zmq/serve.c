@@ -4,8 +4,8 @@
  */
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "auth.h"
@@ -310,12 +310,11 @@ static int
 name_run(struct server *s, struct error *e)
 {
 	unsigned char random[16];
-	int n = snprintf(s->run, sizeof(s->run), "zmq-");
 
 	if (crypto_random(random, sizeof(random), e) == -1)
 		return -1;
-	for (size_t i = 0; i < sizeof(random); i++)
-		n += snprintf(s->run + n, sizeof(s->run) - (size_t)n, "%02x", random[i]);
+	memcpy(s->run, "zmq-", 4);
+	crypto_hex(random, sizeof(random), s->run + 4);
 	return 0;
 }
 

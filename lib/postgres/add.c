@@ -8,8 +8,8 @@
  * of a transaction whose COMMIT was not answered, the marks tell when it is tried again
  * (locking them waits until the old connection's server process is done).
  */
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "crypto.h"
 #include "marks.h"
@@ -86,7 +86,7 @@ static struct adder *
 adder_new(struct error *e)
 {
 	struct adder *a = calloc(1, sizeof(*a));
-	uint64_t id[2];
+	unsigned char id[16];
 
 	if (a == NULL) {
 		error_memory(e);
@@ -96,8 +96,8 @@ adder_new(struct error *e)
 		free(a);
 		return NULL;
 	}
-	snprintf(a->own, sizeof(a->own), "run/%016llx%016llx", (unsigned long long)id[0],
-	    (unsigned long long)id[1]);
+	memcpy(a->own, "run/", 4);
+	crypto_hex(id, sizeof(id), a->own + 4);
 	return a;
 }
 

@@ -2,7 +2,6 @@
  * Uploads. Offers become requests, each with a source and the number of its first record, so
  * that the daemon stores them once, however often they are sent. Many are on their way at once.
  */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "crypto.h"
@@ -39,8 +38,7 @@ wire_source(struct str source, char text[REMOTE_SOURCE_SIZE], struct str *out, s
 		return 0;
 	if (crypto_sha256(source, hash, e) == -1)
 		return -1;
-	for (size_t i = 0; i < sizeof(hash); i++)
-		snprintf(text + 2 * i, 3, "%02x", hash[i]);
+	crypto_hex(hash, sizeof(hash), text);
 	*out = str_of(text);
 	return 0;
 }

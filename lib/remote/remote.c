@@ -1,6 +1,5 @@
 #include "remote/remote.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "crypto.h"
@@ -13,8 +12,7 @@ name_source(struct remote *r, struct error *e)
 
 	if (crypto_random(random, sizeof(random), e) == -1)
 		return -1;
-	for (size_t i = 0; i < sizeof(random); i++)
-		snprintf(r->source + 2 * i, 3, "%02x", random[i]);
+	crypto_hex(random, sizeof(random), r->source);
 	return 0;
 }
 
