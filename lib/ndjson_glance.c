@@ -8,16 +8,6 @@
 
 static const char source[] = "{\"source\":\"", seq[] = "\",\"seq\":";
 
-/* Step over `text` if that is what stands here. */
-static bool
-take(const char **p, const char *end, const char *text, size_t len)
-{
-	if ((size_t)(end - *p) < len || memcmp(*p, text, len) != 0)
-		return false;
-	*p += len;
-	return true;
-}
-
 /* A name that needs no escapes, and that anybody may be shown. */
 static bool
 take_name(const char **p, const char *end, struct str *name)
@@ -28,19 +18,6 @@ take_name(const char **p, const char *end, struct str *name)
 		++*p;
 	*name = (struct str){ start, (size_t)(*p - start) };
 	return name->len >= 1 && name->len <= SCAN_SOURCE_MAX;
-}
-
-/* At most 18 digits, as JSON has them. */
-static bool
-take_number(const char **p, const char *end, int64_t *out)
-{
-	const char *start = *p;
-	int64_t n = 0;
-
-	while (*p < end && **p >= '0' && **p <= '9' && *p - start < 18)
-		n = n * 10 + (*(*p)++ - '0');
-	*out = n;
-	return *p - start == 1 || (*p - start > 1 && *start != '0');
 }
 
 /* Does a name that may be one of the number's, or may turn out to be once its escapes are undone,
@@ -88,15 +65,15 @@ ndjson_glance(struct str line, struct ndjson_line *out)
 	    watchdog[] = "\",\"watchdog\":\"";
 	const char *p = line.data, *end = p + line.len, *rest;
 
-	if (!take(&p, end, source, sizeof(source) - 1) || !take_name(&p, end, &out->source) ||
-	    !take(&p, end, seq, sizeof(seq) - 1) || !take_number(&p, end, &out->seq) ||
-	    !take(&p, end, ",", 1))
+	if (!scan_text(&p, end, source, sizeof(source) - 1) || !take_name(&p, end, &out->source) ||
+	    !scan_text(&p, end, seq, sizeof(seq) - 1) || !scan_digits(&p, end, &out->seq) ||
+	    !scan_text(&p, end, ",", 1))
 		return false;
 	rest = p;
-	if (!take(&p, end, kind, sizeof(kind) - 1) ||
-	    (!take(&p, end, log, sizeof(log) - 1) &&
-	    !take(&p, end, notification, sizeof(notification) - 1)) ||
-	    !take(&p, end, watchdog, sizeof(watchdog) - 1) || has_suspects(p, end))
+	if (!scan_text(&p, end, kind, sizeof(kind) - 1) ||
+	    (!scan_text(&p, end, log, sizeof(log) - 1) &&
+	    !scan_text(&p, end, notification, sizeof(notification) - 1)) ||
+	    !scan_text(&p, end, watchdog, sizeof(watchdog) - 1) || has_suspects(p, end))
 		return false;
 	out->rest = (struct str){ rest, (size_t)(end - rest) };
 	return true;

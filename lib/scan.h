@@ -37,6 +37,30 @@ scan_is_label(enum member m)
 	return m == MEMBER_KIND || m == MEMBER_WATCHDOG || m == MEMBER_SOURCE || m == MEMBER_SEQ;
 }
 
+/* For who knows how a line is written, and takes it piece by piece, from `*p` on. Step over
+ * `text` if that is what stands here. */
+static inline bool
+scan_text(const char **p, const char *end, const char *text, size_t len)
+{
+	if ((size_t)(end - *p) < len || memcmp(*p, text, len) != 0)
+		return false;
+	*p += len;
+	return true;
+}
+
+/* A number of at most 18 digits, as JSON has it. */
+static inline bool
+scan_digits(const char **p, const char *end, int64_t *out)
+{
+	const char *start = *p;
+	int64_t n = 0;
+
+	while (*p < end && **p >= '0' && **p <= '9' && *p - start < 18)
+		n = n * 10 + (*(*p)++ - '0');
+	*out = n;
+	return *p - start == 1 || (*p - start > 1 && *start != '0');
+}
+
 #define SCAN_SOURCE_MAX 255   /* bytes */
 
 /* Start over on another line. What came out of the last one is gone. */

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "scan.h"
+
 #define SIZE 65536
 
 struct sink_answers {
@@ -67,29 +69,6 @@ sink_answers_add(struct sink_answers *a, size_t n)
 	a->len += n;
 }
 
-/* Step over `text` if that is what stands here. */
-static bool
-take(const char **p, const char *end, const char *text, size_t len)
-{
-	if ((size_t)(end - *p) < len || memcmp(*p, text, len) != 0)
-		return false;
-	*p += len;
-	return true;
-}
-
-/* A number of at most 18 digits, as JSON has it. */
-static bool
-take_number(const char **p, const char *end, int64_t *out)
-{
-	const char *start = *p;
-	int64_t n = 0;
-
-	while (*p < end && **p >= '0' && **p <= '9' && *p - start < 18)
-		n = n * 10 + (*(*p)++ - '0');
-	*out = n;
-	return *p - start == 1 || (*p - start > 1 && *start != '0');
-}
-
 /* The usual acknowledgement, {"ack":{"source":"S","seq":N}}. Whether S is proper
  * UTF-8 does not matter: a name that nobody has is nobody's. */
 static bool
@@ -98,15 +77,15 @@ read_usual(struct str line, struct ndjson_answer *out)
 	static const char head[] = "{\"ack\":{\"source\":\"", seq[] = "\",\"seq\":", tail[] = "}}";
 	const char *p = line.data, *end = p + line.len, *name;
 
-	if (!take(&p, end, head, sizeof(head) - 1))
+	if (!scan_text(&p, end, head, sizeof(head) - 1))
 		return false;
 	for (name = p; p < end && *p != '"'; p++)
 		if (*p == '\\')
 			return false;
 	out->type = NDJSON_ACK;
 	out->source = (struct str){ name, (size_t)(p - name) };
-	return take(&p, end, seq, sizeof(seq) - 1) && take_number(&p, end, &out->seq) &&
-	    take(&p, end, tail, sizeof(tail) - 1) && p == end;
+	return scan_text(&p, end, seq, sizeof(seq) - 1) && scan_digits(&p, end, &out->seq) &&
+	    scan_text(&p, end, tail, sizeof(tail) - 1) && p == end;
 }
 
 /* There is no newline yet. */
