@@ -28,8 +28,12 @@ postgres_disconnect(struct postgres *s)
 static int
 notice_loss(struct postgres *s, struct error *e)
 {
-	if (s->mode == STORE_READ || pq_pooled(s->pq))
+	int pooled;
+
+	if (s->mode == STORE_READ)
 		return 0;
+	if ((pooled = pq_pooled(s->pq, e)) != 0)
+		return pooled == -1 ? -1 : 0;
 	return pq_query(s->pq, "SELECT set_config('tcp_keepalives_idle', '30', false),"
 	    " set_config('tcp_keepalives_interval', '10', false),"
 	    " set_config('tcp_keepalives_count', '3', false)", NULL, NULL, e);

@@ -268,7 +268,6 @@ struct pq *
 pq_open(const char *conninfo, const char *program, bool write, int stop_fd, struct error *e)
 {
 	struct pq *q = calloc(1, sizeof(*q));
-	struct pq_rows *rows = NULL;
 
 	if (q == NULL) {
 		error_memory(e);
@@ -295,11 +294,6 @@ pq_open(const char *conninfo, const char *program, bool write, int stop_fd, stru
 		pq_conn_error(q, e);
 		goto fail;
 	}
-	/* A pooler invents the process that can be cancelled. */
-	if (pq_query(q, "SELECT pg_backend_pid()", NULL, &rows, e) == -1)
-		goto fail;
-	q->pooled = pq_get_int(rows, 0, 0) != PQbackendPID(q->conn);
-	pq_free(&rows);
 	return q;
 fail:
 	pq_close(&q);
@@ -334,14 +328,16 @@ pq_where(const struct pq *q)
 	return q->where;
 }
 
-bool
-pq_pooled(const struct pq *q)
-{
-	return q->pooled;
-}
-
+/* A pooler invents the process that can be cancelled. */
 int
-pq_server_version(const struct pq *q)
+pq_pooled(struct pq *q, struct error *e)
 {
-	return PQserverVersion(q->conn);
+	struct pq_rows *rows = NULL;
+	int pooled;
+
+	if (pq_query(q, "SELECT pg_backend_pid()", NULL, &rows, e) == -1)
+		return -1;
+	pooled = pq_get_int(rows, 0, 0) != PQbackendPID(q->conn);
+	pq_free(&rows);
+	return pooled;
 }

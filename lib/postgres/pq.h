@@ -48,10 +48,9 @@ const char *pq_where(const struct pq *q);
 /* The same of a text that has not been opened. */
 void pq_describe(const char *conninfo, char *text, size_t size);
 
-/* Between us and the server stands a pooler: what a session is told (LISTEN)
- * may not last. */
-bool pq_pooled(const struct pq *q);
-int pq_server_version(const struct pq *q);   /* 150004 */
+/* Does a pooler stand between us and the server? Then what a session is told (LISTEN) may not
+ * last. Asks the server: 1 or 0; -1: failed. */
+int pq_pooled(struct pq *q, struct error *e);
 
 /* ---- statements ----------------------------------------------------------- */
 
@@ -117,9 +116,6 @@ int pq_pipeline(struct pq *q, struct pq_step *steps, size_t n, struct error *e);
 int pq_send(struct pq *q, const char *sql, const struct pq_params *p, struct error *e);
 void pq_look(struct pq *q);
 int pq_fetch(struct pq *q, struct pq_rows **rows, struct error *e);
-
-/* Leave whatever transaction there is. Errors do not matter: what is then wrong shows. */
-void pq_rollback(struct pq *q);
 
 /* Has the server warned since this was last asked? */
 bool pq_warned(struct pq *q);

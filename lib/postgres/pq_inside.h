@@ -15,7 +15,6 @@ struct pq {
 	PGconn *conn;
 	char where[PQ_WHERE_SIZE];
 	char state[6];
-	bool pooled;
 	bool warned;    /* by the server, since it was last asked */
 	int stop_fd;
 	bool stopped;   /* while something was under way: the connection is of no use any more, */

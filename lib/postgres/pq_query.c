@@ -281,13 +281,6 @@ pq_pipeline(struct pq *q, struct pq_step *steps, size_t n, struct error *e)
 	return rc;
 }
 
-void
-pq_rollback(struct pq *q)
-{
-	if (PQtransactionStatus(q->conn) != PQTRANS_IDLE)
-		PQclear(PQexec(q->conn, "ROLLBACK"));
-}
-
 /* ---- COPY -------------------------------------------------------------------------- */
 
 int

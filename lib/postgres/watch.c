@@ -63,7 +63,7 @@ static void
 listen_to(struct news *n, struct postgres *s)
 {
 	n->pq = pq_open(s->conninfo, "monitor follower", false, s->trouble.stop_fd, NULL);
-	if (n->pq != NULL && (pq_pooled(n->pq) || pq_run(n->pq, "LISTEN monitor", NULL) == -1 ||
+	if (n->pq != NULL && (pq_pooled(n->pq, NULL) != 0 || pq_run(n->pq, "LISTEN monitor", NULL) == -1 ||
 	    add_to_epoll(n, pq_fd(n->pq), NULL) == -1))
 		pq_close(&n->pq);
 	n->ticks = LISTEN_TICKS;
