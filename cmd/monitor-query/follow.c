@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "again.h"
 #include "cli.h"
 #include "cursor_file.h"
 #include "ending.h"
@@ -14,9 +15,11 @@
 enum {
 	TAIL = 10,            /* records that --follow begins with */
 	SAVE_MS = 1000,       /* the file is written no more often than this */
-	RETRY_MS = 100,       /* before a store out of reach is tried again: doubled */
-	RETRY_MOST_MS = 10000, /* each time, up to this */
 };
+
+/* Seconds before a store out of reach is tried again: at first, and at most. */
+#define RETRY 0.1
+#define RETRY_MOST 10.0
 
 struct follower {
 	struct show show;
@@ -28,7 +31,7 @@ struct follower {
 	bool placed;          /* `at` counts */
 	struct cursor saved;  /* what the file holds */
 	int64_t saved_ms;     /* when it was written */
-	int retry_ms;         /* the next wait for a distant store; 0: it is there */
+	unsigned failures;    /* in a row, to reach a distant store */
 };
 
 static int64_t
@@ -179,19 +182,15 @@ wait_for_news(struct follower *f, int watch_fd, int ending_fd, struct error *e)
 static int
 wait_for_store(struct follower *f, int ending_fd, struct error *e)
 {
-	struct pollfd ending = { .fd = ending_fd, .events = POLLIN };
+	int rc;
 
-	if (f->retry_ms == 0 && !f->request->quiet)
+	if (f->failures++ == 0 && !f->request->quiet)
 		cli_warn("%s; trying again", e->text);
-	f->retry_ms = f->retry_ms == 0 ? RETRY_MS : f->retry_ms * 2;
-	if (f->retry_ms > RETRY_MOST_MS)
-		f->retry_ms = RETRY_MOST_MS;
 	if (save_due(f) != -1 && save(f, e) == -1)
 		return -1;
-	/* Not all followers at once. */
-	if (poll(&ending, 1, f->retry_ms / 2 + (int)(clock_ms() % (f->retry_ms / 2))) == 1 && !*f->over)
+	if ((rc = again_wait(f->failures, RETRY, RETRY_MOST, ending_fd, e)) == 1 && !*f->over)
 		return error_set(e, ERROR_NONE, "nobody reads the output");
-	return !*f->over;
+	return rc == -1 ? -1 : !*f->over;
 }
 
 /* Look what there is, and wait for what calls for the next look: 1, or 0 when it is over, or
@@ -205,7 +204,7 @@ look(struct follower *f, int watch_fd, int ending_fd, struct error *e)
 	store_watched(f->store);
 	if (catch_up(f, e) == 0) {
 		f->query.limit = SIZE_MAX;
-		f->retry_ms = 0;
+		f->failures = 0;
 		return wait_for_news(f, watch_fd, ending_fd, e);
 	}
 	if (*f->over)

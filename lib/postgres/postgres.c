@@ -1,13 +1,12 @@
 #include "postgres/postgres.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 
-#include "crypto.h"
+#include "again.h"
 
-/* How long to wait before an attempt: at first, and at most. */
-enum { AGAIN_MS = 100, AGAIN_MS_MAX = 5000 };
+/* How long to wait before an attempt, in seconds: at first, and at most. */
+#define AGAIN 0.1
+#define AGAIN_MOST 5.0
 
 static const char *const programs[] = {
 	[STORE_READ] = "monitor reader",
@@ -71,19 +70,6 @@ postgres_query(struct postgres *s, const char *sql, const struct pq_params *p,
 
 /* ---- trying again ------------------------------------------------------------------ */
 
-/* Half of it by chance: those who lost the same server do not come back all at once. */
-static int
-wait_ms(unsigned tries)
-{
-	int ms = tries < 6 ? AGAIN_MS << tries : AGAIN_MS_MAX;
-	unsigned char chance = 0;
-
-	crypto_random(&chance, sizeof(chance), NULL);
-	if (ms > AGAIN_MS_MAX)
-		ms = AGAIN_MS_MAX;
-	return ms / 2 + ms / 2 * chance / 256;
-}
-
 static void
 tell(struct postgres *s, const char *why)
 {
@@ -95,14 +81,13 @@ tell(struct postgres *s, const char *why)
 int
 postgres_again(struct postgres *s, unsigned *tries, struct error *e)
 {
-	struct pollfd fd = { .fd = s->trouble.stop_fd, .events = POLLIN };
+	int rc;
 
 	if (e->kind != ERROR_BUSY)
 		return -1;
 	tell(s, e->text);
-	if (poll(&fd, 1, wait_ms((*tries)++)) == 1)
-		return error_set(e, ERROR_NONE, "stopped");
-	return 0;
+	rc = again_wait(++*tries, AGAIN, AGAIN_MOST, s->trouble.stop_fd, e);
+	return rc == 1 ? error_set(e, ERROR_NONE, "stopped") : rc;
 }
 
 void

@@ -1,14 +1,13 @@
 #include "remote/talk.h"
 
 #include <errno.h>
-#include <math.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "crypto.h"
+#include "again.h"
 
 /* Seconds between attempts: from the first to the last of these, doubled each time. */
 #define RETRY_FIRST 0.1
@@ -270,23 +269,14 @@ lost(struct talk *t, const struct error *e)
 	return 0;
 }
 
-/* Wait before the next attempt; not all for as long, so that those who have been thrown out
- * at the same moment do not come back at the same moment. */
+/* Before the next attempt. */
 static int
 wait_a_little(struct talk *t, struct error *e)
 {
-	double delay = fmin(ldexp(RETRY_FIRST, (int)(t->failures < 32 ? t->failures : 32) - 1),
-	    RETRY_LAST);
-	struct pollfd stop = { .fd = t->settings.stop_fd > 0 ? t->settings.stop_fd : -1,
-	    .events = POLLIN };
-	uint16_t random;
+	int stop_fd = t->settings.stop_fd > 0 ? t->settings.stop_fd : -1;
+	int rc = again_wait(t->failures, RETRY_FIRST, RETRY_LAST, stop_fd, e);
 
-	if (crypto_random(&random, sizeof(random), e) == -1)
-		return -1;
-	delay *= 0.5 + random / 65536.0 / 2;
-	if (poll(&stop, 1, (int)(delay * 1000)) == 1)
-		return error_set(e, ERROR_NONE, "%s: told to stop", t->url);
-	return 0;
+	return rc == 1 ? error_set(e, ERROR_NONE, "%s: told to stop", t->url) : rc;
 }
 
 int
