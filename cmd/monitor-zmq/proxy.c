@@ -110,7 +110,7 @@ proxy(const struct common *c)
 {
 	struct proxy p = { 0 };
 	struct error e;
-	int r = -1;
+	int r = -1, status;
 
 	p.service = service_new(&(struct service_settings){
 		.common = c, .metrics = write_metrics, .arg = &p,
@@ -121,12 +121,11 @@ proxy(const struct common *c)
 	    (p.backend = service_socket(p.service, SOCKET_XPUB, &c->endpoints[1], 1,
 	    SUBSCRIPTION_MAX, &e)) != NULL)
 		r = work(&p, &e);
-	if (r == -1)
-		log_say(LOG_ERR, "%s", e.text);
+	status = service_status(r, &e);
 	socket_free(&p.frontend);
 	socket_free(&p.backend);
 	service_free(&p.service);
-	return r == 0 ? EXIT_SUCCESS : e.kind == ERROR_USAGE ? EXIT_USAGE : EXIT_ERROR;
+	return status;
 }
 
 static int

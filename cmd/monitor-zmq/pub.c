@@ -265,17 +265,18 @@ pub(const struct settings *s)
 		.output = { .fd = STDOUT_FILENO },
 	};
 	struct error e;
-	int r = open_pub(&p, &e);
-	bool stopped;
+	int r = open_pub(&p, &e), status;
 
 	if (r == 0)
 		r = work(&p, &e);
-	stopped = p.service == NULL || service_stopping(p.service);
-	if (r == -1 && e.kind != ERROR_GONE)
-		log_say(LOG_ERR, "%s", e.text);
-	else
+	if (r == -1 && e.kind == ERROR_GONE)
+		r = 0;
+	if ((status = service_status(r, &e)) == EXIT_SUCCESS) {
 		log_say(LOG_INFO, "%" PRIu64 " records (%" PRIu64 " refused)", p.figures.records,
 		    p.figures.refused);
+		if (p.figures.refused > 0 && !service_stopping(p.service))
+			status = EXIT_REFUSED;
+	}
 	socket_free(&p.socket);
 	service_free(&p.service);
 	numbers_free(&p.numbers);
@@ -284,9 +285,7 @@ pub(const struct settings *s)
 	output_free(&p.output);
 	buf_free(&p.topic);
 	buf_free(&p.frame);
-	if (r == -1 && e.kind != ERROR_GONE)
-		return e.kind == ERROR_USAGE ? EXIT_USAGE : EXIT_ERROR;
-	return p.figures.refused > 0 && !stopped ? EXIT_REFUSED : EXIT_SUCCESS;
+	return status;
 }
 
 static int

@@ -61,7 +61,6 @@ struct pull {
 	struct sink *sink;
 	struct relay_pull *relay;
 	double ticked;
-	double deadline;           /* once stopping */
 	struct figures figures;
 };
 
@@ -114,13 +113,6 @@ on_rejected(void *arg, struct sink_parcel *parcel, int64_t seq, struct str reaso
 	struct pull *p = arg;
 
 	relay_pull_rejected(p->relay, parcel, seq, reason);
-}
-
-static void
-on_sink_says(void *arg, int priority, const char *text)
-{
-	(void)arg;
-	log_say(priority, "%s", text);
 }
 
 static void
@@ -185,11 +177,8 @@ at_end(struct pull *p)
 {
 	if (!service_stopping(p->service))
 		return false;
-	if (isinf(p->deadline)) {
-		relay_pull_stop(p->relay);
-		p->deadline = when_ticks() + p->settings->stop_timeout;
-	}
-	return !relay_pull_busy(p->relay) || when_ticks() >= p->deadline;
+	relay_pull_stop(p->relay);
+	return !relay_pull_busy(p->relay) || service_patience(p->service) <= 0;
 }
 
 static void
@@ -256,7 +245,7 @@ open_sink(struct pull *p, struct error *e)
 		.retry_max = s->common.retry_max,
 		.settled = on_settled,
 		.rejected = on_rejected,
-		.say = on_sink_says,
+		.say = service_say,
 		.arg = p,
 	}, e);
 	return p->sink != NULL ? 0 : -1;
@@ -284,7 +273,7 @@ open_pull(struct pull *p, struct error *e)
 	const struct common *c = &p->settings->common;
 
 	p->service = service_new(&(struct service_settings){
-		.common = c, .metrics = write_metrics, .arg = p,
+		.common = c, .stop_timeout = p->settings->stop_timeout, .metrics = write_metrics, .arg = p,
 	}, e);
 	if (p->service == NULL || open_sink(p, e) == -1 || open_relay(p, e) == -1)
 		return -1;
@@ -297,12 +286,11 @@ open_pull(struct pull *p, struct error *e)
 static void
 close_sink(struct pull *p)
 {
-	double patience = isinf(p->deadline) ? p->settings->stop_timeout : fmax(p->deadline - when_ticks(), 0);
 	uint64_t left;
 
 	if (p->sink == NULL)
 		return;
-	if ((left = sink_free(&p->sink, patience)) > 0)
+	if ((left = sink_free(&p->sink, service_patience(p->service))) > 0)
 		log_say(LOG_NOTICE, "%" PRIu64 " lines are not settled; their pushers will send them again",
 		    left);
 }
@@ -310,15 +298,14 @@ close_sink(struct pull *p)
 static int
 pull(const struct settings *s)
 {
-	struct pull p = { .settings = s, .deadline = INFINITY };
+	struct pull p = { .settings = s };
 	struct relay_pull_stats stats;
 	struct error e;
-	int r = open_pull(&p, &e);
+	int r = open_pull(&p, &e), status;
 
 	if (r == 0)
 		r = work(&p, &e);
-	if (r == -1)
-		log_say(LOG_ERR, "%s", e.text);
+	status = service_status(r, &e);
 	close_sink(&p);
 	if (p.relay != NULL) {
 		relay_pull_stats(p.relay, &stats);
@@ -328,7 +315,7 @@ pull(const struct settings *s)
 	relay_pull_free(&p.relay);
 	socket_free(&p.socket);
 	service_free(&p.service);
-	return r == 0 ? EXIT_SUCCESS : e.kind == ERROR_USAGE ? EXIT_USAGE : EXIT_ERROR;
+	return status;
 }
 
 /* ---- options ------------------------------------------------------------ */

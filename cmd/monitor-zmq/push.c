@@ -66,7 +66,6 @@ struct push {
 	uint64_t connected;        /* connections, as far as the relay knows */
 	bool blocked;              /* there was no room to send */
 	bool unheard;              /* nobody reads the answers */
-	double deadline;           /* once stopping */
 	struct figures figures;
 };
 
@@ -214,11 +213,9 @@ at_end(struct push *p)
 {
 	bool stopping = service_stopping(p->service);
 
-	if (stopping && isinf(p->deadline))
-		p->deadline = when_ticks() + p->settings->stop_timeout;
 	if (!stopping && !p->lines.input.ended)
 		return false;
-	return when_ticks() >= p->deadline ||
+	return (stopping && service_patience(p->service) <= 0) ||
 	    (relay_push_settled(p->relay) && output_pending(&p->answers) == 0);
 }
 
@@ -227,7 +224,8 @@ enum { SOCKET, INPUT, ANSWERS, WATCHES };
 static int
 wait_for(struct push *p, struct hub_watch w[WATCHES], struct error *e)
 {
-	double until = fmin(p->blocked ? INFINITY : relay_push_due(p->relay), p->deadline);
+	double due = p->blocked ? INFINITY : relay_push_due(p->relay) - when_ticks();
+	double most = service_stopping(p->service) ? service_patience(p->service) : INFINITY;
 	bool answers = p->settings->ack && !p->unheard, pending = output_pending(&p->answers) > 0;
 
 	w[SOCKET] = (struct hub_watch){ .socket = p->socket,
@@ -236,7 +234,7 @@ wait_for(struct push *p, struct hub_watch w[WATCHES], struct error *e)
 	    .events = HUB_READ };
 	w[ANSWERS] = (struct hub_watch){ .fd = answers ? p->answers.fd : -1,
 	    .events = pending ? HUB_WRITE : 0 };
-	return service_wait(p->service, w, WATCHES, fmax(until - when_ticks(), 0), e);
+	return service_wait(p->service, w, WATCHES, fmax(fmin(due, most), 0), e);
 }
 
 static int
@@ -266,7 +264,7 @@ open_push(struct push *p, struct error *e)
 	unsigned char run_id[RELAY_RUN_SIZE];
 
 	p->service = service_new(&(struct service_settings){
-		.common = &s->common, .metrics = write_metrics, .arg = p,
+		.common = &s->common, .stop_timeout = s->stop_timeout, .metrics = write_metrics, .arg = p,
 	}, e);
 	if (p->service == NULL || crypto_random(run_id, sizeof(run_id), e) == -1 ||
 	    (p->relay = relay_push_new(run_id, s->patience, e)) == NULL)
@@ -304,17 +302,14 @@ static int
 push(const struct settings *s)
 {
 	struct push p = {
-		.settings = s, .answers = { .fd = STDOUT_FILENO }, .deadline = INFINITY,
+		.settings = s, .answers = { .fd = STDOUT_FILENO },
 	};
 	struct error e;
-	int r = open_push(&p, &e), status = EXIT_ERROR;
+	int r = open_push(&p, &e), status;
 
-	if (r == 0 && (r = work(&p, &e)) == 0) {
-		status = summarize(&p);
-	} else {
-		log_say(LOG_ERR, "%s", e.text);
-		status = e.kind == ERROR_USAGE ? EXIT_USAGE : EXIT_ERROR;
-	}
+	if (r == 0)
+		r = work(&p, &e);
+	status = r == 0 ? summarize(&p) : service_status(r, &e);
 	socket_free(&p.socket);
 	service_free(&p.service);
 	relay_push_free(&p.relay);

@@ -93,7 +93,7 @@ struct server {
 	char run[RUN_SIZE];
 	double ticked;
 	bool unheard;              /* nobody reads standard output */
-	double deadline;           /* once stopping */
+	bool ending;               /* it has been told so */
 	struct figures figures;
 };
 
@@ -134,13 +134,6 @@ on_settled(void *arg, struct sink_parcel *parcel)
 	struct server *s = arg;
 
 	serve_settled(s->serve, parcel);
-}
-
-static void
-on_sink_says(void *arg, int priority, const char *text)
-{
-	(void)arg;
-	log_say(priority, "%s", text);
 }
 
 static void
@@ -286,12 +279,12 @@ at_end(struct server *s)
 {
 	if (!service_stopping(s->service))
 		return false;
-	if (isinf(s->deadline)) {
-		s->deadline = when_ticks() + s->settings->stop_timeout;
+	if (!s->ending) {
+		s->ending = true;
 		desk_stop(s->desk);
 		serve_stop(s->serve);
 	}
-	return when_ticks() >= s->deadline || (!serve_busy(s->serve) && output_pending(&s->output) == 0);
+	return service_patience(s->service) <= 0 || (!serve_busy(s->serve) && output_pending(&s->output) == 0);
 }
 
 static int
@@ -332,7 +325,7 @@ open_sink(struct server *s, struct error *e)
 		.retry_min = o->common.retry_min,
 		.retry_max = o->common.retry_max,
 		.settled = on_settled,
-		.say = on_sink_says,
+		.say = service_say,
 		.arg = s,
 	}, e);
 	return s->sink != NULL ? 0 : -1;
@@ -371,7 +364,7 @@ open_server(struct server *s, struct error *e)
 	const struct settings *o = s->settings;
 
 	s->service = service_new(&(struct service_settings){
-		.common = &o->common, .metrics = write_metrics, .arg = s,
+		.common = &o->common, .stop_timeout = o->stop_timeout, .metrics = write_metrics, .arg = s,
 	}, e);
 	if (s->service == NULL || name_run(s, e) == -1 || open_sink(s, e) == -1 ||
 	    (s->auth = auth_new(&(struct auth_settings){ .none = true }, e)) == NULL ||
@@ -387,12 +380,11 @@ open_server(struct server *s, struct error *e)
 static void
 close_server(struct server *s)
 {
-	double patience = isinf(s->deadline) ? s->settings->stop_timeout : fmax(s->deadline - when_ticks(), 0);
 	uint64_t left = 0;
 
 	desk_free(&s->desk);
 	if (s->sink != NULL)
-		left = sink_free(&s->sink, patience);
+		left = sink_free(&s->sink, service_patience(s->service));
 	if (left > 0)
 		log_say(LOG_WARNING, "%" PRIu64 " records are not settled, and not acknowledged", left);
 	serve_free(&s->serve);
@@ -407,17 +399,16 @@ static int
 serve(const struct settings *o)
 {
 	struct server s = {
-		.settings = o, .output = { .fd = STDOUT_FILENO }, .news = -1, .deadline = INFINITY,
+		.settings = o, .output = { .fd = STDOUT_FILENO }, .news = -1,
 	};
 	struct error e;
-	int r = open_server(&s, &e);
+	int r = open_server(&s, &e), status;
 
 	if (r == 0)
 		r = work(&s, &e);
-	if (r == -1)
-		log_say(LOG_ERR, "%s", e.text);
+	status = service_status(r, &e);
 	close_server(&s);
-	return r == 0 ? EXIT_SUCCESS : e.kind == ERROR_USAGE ? EXIT_USAGE : EXIT_ERROR;
+	return status;
 }
 
 /* ---- options ------------------------------------------------------------ */

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "notify.h"
 #include "scrape.h"
+#include "when.h"
 
 #define LOG_INTERVAL 10    /* seconds */
 
@@ -24,6 +25,7 @@ struct service {
 	int signals;           /* a descriptor */
 	struct scrape *scrape;
 	bool stopping;
+	double end;            /* once stopping: when it must have ended */
 };
 
 /* ---- to begin ---- */
@@ -241,10 +243,35 @@ service_stop(struct service *s)
 	if (s->stopping)
 		return;
 	s->stopping = true;
+	s->end = when_ticks() + s->settings.stop_timeout;
 	notify_send("STOPPING=1");
 	/* What is pending must be taken, or it would strike. */
 	while (s->signals != -1 && read(s->signals, &info, sizeof(info)) > 0)
 		;
 	signal(SIGHUP, SIG_IGN);
 	sigprocmask(SIG_UNBLOCK, &s->blocked, NULL);
+}
+
+double
+service_patience(const struct service *s)
+{
+	return s->stopping ? fmax(s->end - when_ticks(), 0) : s->settings.stop_timeout;
+}
+
+int
+service_status(int r, const struct error *e)
+{
+	if (r != -1)
+		return EXIT_SUCCESS;
+	log_say(LOG_ERR, "%s", e->text);
+	return e->kind == ERROR_USAGE ? EXIT_USAGE : EXIT_ERROR;
+}
+
+/* ---- to be told ---- */
+
+void
+service_say(void *arg, int priority, const char *text)
+{
+	(void)arg;
+	log_say(priority, "%s", text);
 }

@@ -23,6 +23,7 @@ struct service;
  * which `metrics` writes the figures. */
 struct service_settings {
 	const struct common *common;
+	double stop_timeout;                           /* what its end may take, for service_patience() */
 	int (*metrics)(void *arg, struct buf *text);   /* -1: no memory */
 	void *arg;
 };
@@ -47,5 +48,14 @@ int service_wait(struct service *s, struct hub_watch *watches, size_t n, double 
 /* Is it to end? Or, service_stop(): end it as a signal would. */
 bool service_stopping(const struct service *s);
 void service_stop(struct service *s);
+
+/* Seconds that its end may still take: the whole timeout while it is not to end, 0 when it is over. */
+double service_patience(const struct service *s);
+
+/* The exit status of a verb of which `r` came (-1: that failed, which is logged). */
+int service_status(int r, const struct error *e);
+
+/* What a library says, into the log. */
+void service_say(void *arg, int priority, const char *text);
 
 #endif

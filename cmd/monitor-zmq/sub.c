@@ -235,15 +235,13 @@ sub(const struct settings *o)
 {
 	struct sub s = { .settings = o, .output = { .fd = STDOUT_FILENO } };
 	struct error e;
-	int r = open_sub(&s, &e);
+	int r = open_sub(&s, &e), status;
 
 	if (r == 0)
 		r = work(&s, &e);
 	if (r == -1 && e.kind == ERROR_GONE)
 		r = 0;
-	if (r == -1)
-		log_say(LOG_ERR, "%s", e.text);
-	else
+	if ((status = service_status(r, &e)) == EXIT_SUCCESS)
 		log_say(LOG_INFO, "%" PRIu64 " records (%" PRIu64 " missed, %" PRIu64 " refused, "
 		    "%" PRIu64 " repeated)", s.figures.records, s.figures.missed, s.figures.refused,
 		    s.figures.repeated);
@@ -252,7 +250,7 @@ sub(const struct settings *o)
 	numbers_free(&s.numbers);
 	ndjson_free(&s.reader);
 	output_free(&s.output);
-	return r == 0 ? EXIT_SUCCESS : e.kind == ERROR_USAGE ? EXIT_USAGE : EXIT_ERROR;
+	return status;
 }
 
 static void
