@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "newest.h"
 #include "store_backend.h"
 
 struct store {
@@ -119,8 +120,38 @@ struct answer {
 	struct store *store;
 	struct query q;        /* what the engine was asked, where that is not the caller's */
 	struct cursor from;
-	void *impl;
+	void *impl;            /* NULL: all that is left of it is in `newest` */
+	struct newest newest;
+	struct cursor at;      /* of what was taken from there last */
 };
+
+/* The newest few, oldest first: walk back over them, and hand them out from their end. 1; or 0
+ * where they are too many to be kept. */
+static int
+keep_newest(struct answer *a, const struct query *q, struct error *e)
+{
+	const struct store_backend *engine = a->store->engine;
+	struct query back = *q;
+	struct cursor at;
+	struct record r;
+	void *walk;
+	int rc, kept = 1;
+
+	back.reverse = true;
+	back.work = SIZE_MAX;
+	if ((walk = engine->ask(a->store->impl, &back, e)) == NULL)
+		return -1;
+	engine->position(walk, &a->at);
+	while ((rc = engine->next(walk, &r, e)) == 1) {
+		engine->position(walk, &at);
+		if ((kept = newest_add(&a->newest, &r, &at, e)) != 1)
+			break;
+	}
+	engine->end_ask(walk);
+	if (kept == 0)
+		newest_free(&a->newest);
+	return rc == -1 ? -1 : kept;
+}
 
 /*
  * The newest N, oldest first: walk back over N records to find where they
@@ -141,6 +172,7 @@ find_newest(struct answer *a, const struct query *q, struct error *e)
 	if (end.arrival < back.upto)
 		back.upto = end.arrival;
 	back.reverse = true;
+	back.work = SIZE_MAX;
 	if ((walk = engine->ask(a->store->impl, &back, e)) == NULL)
 		return -1;
 	while ((rc = engine->next(walk, &r, e)) == 1)
@@ -155,10 +187,20 @@ find_newest(struct answer *a, const struct query *q, struct error *e)
 	return 0;
 }
 
+/* 1: they are kept, 0: the engine is to be asked, -1: failed. */
+static int
+ask_newest(struct answer *a, const struct query *q, struct error *e)
+{
+	int rc = q->limit <= NEWEST_RECORDS ? keep_newest(a, q, e) : 0;
+
+	return rc == 0 ? find_newest(a, q, e) : rc;
+}
+
 struct answer *
 store_ask(struct store *s, const struct query *q, struct error *e)
 {
 	struct answer *a = calloc(1, sizeof(*a));
+	int rc = 0;
 
 	if (a == NULL) {
 		error_memory(e);
@@ -166,37 +208,41 @@ store_ask(struct store *s, const struct query *q, struct error *e)
 	}
 	a->store = s;
 	a->q = *q;
-	if (q->limit != SIZE_MAX && q->limit > s->engine->newest && !q->reverse && q->after == NULL &&
-	    find_newest(a, q, e) == -1) {
-		free(a);
-		return NULL;
-	}
-	if ((a->impl = s->engine->ask(s->impl, &a->q, e)) == NULL) {
-		free(a);
-		return NULL;
-	}
+	if (q->limit != SIZE_MAX && !q->reverse && q->after == NULL)
+		rc = ask_newest(a, q, e);
+	if (rc == -1 || (rc == 0 && (a->impl = s->engine->ask(s->impl, &a->q, e)) == NULL))
+		answer_close(&a);
 	return a;
 }
 
 int
 answer_next(struct answer *a, struct record *r, struct error *e)
 {
+	if (a->impl == NULL)
+		return newest_take(&a->newest, r, &a->at);
 	return a->store->engine->next(a->impl, r, e);
 }
 
 void
 answer_cursor(const struct answer *a, struct cursor *c)
 {
-	a->store->engine->position(a->impl, c);
+	if (a->impl == NULL)
+		*c = a->at;
+	else
+		a->store->engine->position(a->impl, c);
 }
 
 void
 answer_close(struct answer **ap)
 {
-	if (*ap == NULL)
+	struct answer *a = *ap;
+
+	if (a == NULL)
 		return;
-	(*ap)->store->engine->end_ask((*ap)->impl);
-	free(*ap);
+	if (a->impl != NULL)
+		a->store->engine->end_ask(a->impl);
+	newest_free(&a->newest);
+	free(a);
 	*ap = NULL;
 }
 

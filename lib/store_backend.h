@@ -32,9 +32,7 @@ struct store_backend {
 	    struct store_added *added, struct error *e);
 
 	/* A walk in one direction; `limit` counts from the query's start. store.c
-	 * turns "the newest N, oldest first" into one of these; but up to `newest`
-	 * of them the engine finds by itself. */
-	size_t newest;
+	 * turns "the newest N, oldest first" into such walks. */
 	void *(*ask)(void *impl, const struct query *q, struct error *e);
 	int (*next)(void *answer, struct record *r, struct error *e);
 	void (*position)(const void *answer, struct cursor *c);

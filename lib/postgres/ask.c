@@ -21,18 +21,9 @@ struct slice {
 	size_t room;
 };
 
-/* A row that was copied out of its slice; its strings are pieces of `texts`. */
-struct kept {
-	struct cursor at;
-	int64_t arrival;
-	bool is_long;             /* its texts are to be fetched */
-	struct record record;     /* the pointers are places in `kept_texts` */
-};
-
 struct asked {
 	struct postgres *s;
 	const struct query *q;
-	struct query turned_query;   /* the newest few: the other way round */
 	struct course course;
 	struct slice slices[2];
 	struct slice *shown, *next;
@@ -44,12 +35,6 @@ struct asked {
 	size_t taken;             /* records that matched */
 	struct cursor at;         /* of the one that was handed out last */
 	struct pq_rows *texts;    /* its long ones */
-
-	/* The newest few, newest first, to be handed out from their end. */
-	bool turned;
-	struct kept *kept;
-	size_t kept_count, kept_room;
-	struct buf kept_texts;
 };
 
 /* ---- slices ------------------------------------------------------------------------------ */
@@ -221,117 +206,30 @@ fetch_texts(struct asked *k, struct record *r, int64_t arrival, struct error *e)
 	return 1;
 }
 
+/* A row of the slice that is shown: 1; or 0 where it does not match, is not of this part of the
+ * walk, or was purged before its texts were fetched; or -1. */
+static int
+take(struct asked *k, size_t i, struct record *r, struct error *e)
+{
+	const struct match *match = k->q->match;
+	int rc = 1;
+
+	if (k->shown->places[i] == -1)
+		return 0;
+	if (!read_row(k->shown, i, r))
+		rc = fetch_texts(k, r, pq_get_int(k->shown->rows, i, COLUMN_ARRIVAL), e);
+	if (rc != 1 || (match != NULL && !match_test(match, r->message)))
+		return rc == -1 ? -1 : 0;
+	k->at = (struct cursor){ r->time, k->shown->places[i], (uint64_t)k->s->id };
+	k->taken++;
+	return 1;
+}
+
 /* Is it enough for now? */
 static bool
 enough(const struct asked *k)
 {
 	return k->q->work != SIZE_MAX && k->course.work >= k->q->work && k->slice_count > 0;
-}
-
-/* The next record that matches, with or without its long texts: as answer_next(). */
-static int
-step(struct asked *k, struct kept *to, struct error *e)
-{
-	const struct match *match = k->q->match;
-
-	while (k->taken < k->q->limit) {
-		while (k->shown == NULL || k->shown_at == k->shown->count) {
-			if (k->course.ended && !k->got)
-				return 0;
-			if (enough(k)) {
-				k->at = k->course.at;
-				return 2;
-			}
-			if (show_next(k, e) == -1)
-				return -1;
-		}
-		size_t i = k->shown_at++;
-		int rc = 1;
-		if (k->sent && i % LOOK_ROWS == 0)
-			pq_look(k->s->pq);
-		if (k->shown->places[i] == -1)
-			continue;
-		to->is_long = !read_row(k->shown, i, &to->record);
-		to->arrival = pq_get_int(k->shown->rows, i, COLUMN_ARRIVAL);
-		to->at = (struct cursor){ to->record.time, k->shown->places[i], (uint64_t)k->s->id };
-		if (match != NULL && to->is_long && (rc = fetch_texts(k, &to->record, to->arrival, e)) == -1)
-			return -1;
-		if (rc == 0 || (match != NULL && !match_test(match, to->record.message)))
-			continue;
-		k->taken++;
-		return 1;
-	}
-	return 0;
-}
-
-/* ---- the newest few ------------------------------------------------------------------------ */
-
-static int
-keep_text(struct asked *k, struct str *s)
-{
-	size_t at = k->kept_texts.len;
-
-	if (buf_add_str(&k->kept_texts, *s) == -1)
-		return -1;
-	s->data = (const char *)(uintptr_t)at;
-	return 0;
-}
-
-static int
-keep(struct asked *k, const struct kept *row)
-{
-	size_t room = k->kept_room > 0 ? k->kept_room * 2 : 16;
-	struct kept *to = k->kept;
-
-	if (k->kept_count == k->kept_room) {
-		if ((to = realloc(to, room * sizeof(*to))) == NULL)
-			return -1;
-		k->kept = to;
-		k->kept_room = room;
-	}
-	to += k->kept_count++;
-	*to = *row;
-	if (keep_text(k, &to->record.watchdog) == -1)
-		return -1;
-	if (to->is_long)
-		return 0;
-	return keep_text(k, &to->record.sender) == -1 || keep_text(k, &to->record.message) == -1 ||
-	    keep_text(k, &to->record.extra) == -1 ? -1 : 0;
-}
-
-/* Walk back over so many. */
-static int
-turn(struct asked *k, struct error *e)
-{
-	struct kept row;
-	int rc;
-
-	while ((rc = step(k, &row, e)) == 1)
-		if (keep(k, &row) == -1)
-			return error_memory(e);
-	k->turned = true;
-	return rc;
-}
-
-static struct str
-kept_text(const struct asked *k, struct str s)
-{
-	return (struct str){ k->kept_texts.data + (uintptr_t)s.data, s.len };
-}
-
-static int
-next_kept(struct asked *k, struct kept *row)
-{
-	if (k->kept_count == 0)
-		return 0;
-	*row = k->kept[--k->kept_count];
-	row->record.watchdog = kept_text(k, row->record.watchdog);
-	if (row->is_long)
-		return 1;
-	row->record.sender = kept_text(k, row->record.sender);
-	row->record.message = kept_text(k, row->record.message);
-	row->record.extra = kept_text(k, row->record.extra);
-	return 1;
 }
 
 /* ---- an answer -------------------------------------------------------------------------------- */
@@ -354,21 +252,11 @@ postgres_ask(void *impl, const struct query *q, struct error *e)
 	k->q = q;
 	k->next = &k->slices[0];
 	k->slice_rows = SLICE_FIRST;
-	if (q->limit <= POSTGRES_NEWEST && !q->reverse && q->after == NULL) {
-		k->turned_query = *q;
-		k->turned_query.reverse = true;
-		k->turned_query.work = SIZE_MAX;
-		k->q = &k->turned_query;
-	}
-	if (course_init(&k->course, s, k->q, e) == -1) {
+	if (course_init(&k->course, s, q, e) == -1) {
 		free(k);
 		return NULL;
 	}
 	k->at = k->course.at;
-	if (k->q != q && turn(k, e) == -1) {
-		postgres_end_ask(k);
-		return NULL;
-	}
 	return k;
 }
 
@@ -376,19 +264,24 @@ int
 postgres_next(void *answer, struct record *r, struct error *e)
 {
 	struct asked *k = answer;
-	struct kept row;
-	int rc;
+	int rc = 0;
 
-	do {
-		if ((rc = k->turned ? next_kept(k, &row) : step(k, &row, e)) != 1)
-			return rc;
-		if (row.is_long && (k->q->match == NULL || k->turned) &&
-		    (rc = fetch_texts(k, &row.record, row.arrival, e)) == -1)
-			return -1;
-	} while (rc == 0);
-	*r = row.record;
-	k->at = row.at;
-	return 1;
+	while (rc == 0 && k->taken < k->q->limit) {
+		while (k->shown == NULL || k->shown_at == k->shown->count) {
+			if (k->course.ended && !k->got)
+				return 0;
+			if (enough(k)) {
+				k->at = k->course.at;
+				return 2;
+			}
+			if (show_next(k, e) == -1)
+				return -1;
+		}
+		if (k->sent && k->shown_at % LOOK_ROWS == 0)
+			pq_look(k->s->pq);
+		rc = take(k, k->shown_at++, r, e);
+	}
+	return rc;
 }
 
 void
@@ -409,8 +302,6 @@ postgres_end_ask(void *answer)
 	slice_free(&k->slices[0]);
 	slice_free(&k->slices[1]);
 	pq_free(&k->texts);
-	free(k->kept);
-	buf_free(&k->kept_texts);
 	free(k);
 }
 

@@ -182,7 +182,6 @@ const struct store_backend store_postgres = {
 	.schema = postgres_schema,
 	.distant = true,
 	.trouble = postgres_trouble,
-	.newest = POSTGRES_NEWEST,
 	.add = postgres_add,
 	.ask = postgres_ask,
 	.next = postgres_next,

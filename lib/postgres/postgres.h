@@ -21,7 +21,6 @@
 
 #define POSTGRES_SCHEMA_VERSION 1
 #define POSTGRES_WHERE_SIZE 256
-#define POSTGRES_NEWEST 1000   /* so many are found by one walk, and turned round */
 
 struct adder;   /* add.c */
 struct news;    /* watch.c */

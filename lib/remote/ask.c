@@ -17,12 +17,6 @@ enum {
 	PAGE_BYTES = 1 << 20,      /* about */
 };
 
-/* A record that is kept: its line is a piece of `lines`. */
-struct kept {
-	struct cursor at;
-	size_t from, len;
-};
-
 struct walk {
 	struct remote *r;
 	struct query q;
@@ -40,12 +34,6 @@ struct walk {
 	struct buf line;
 	uint64_t taken;
 	struct cursor at;          /* of the record that was handed out last */
-
-	/* The newest few, newest first, to be handed out from their end. */
-	bool turned;
-	struct kept *kept;
-	size_t kept_count, kept_cap;
-	struct buf lines;
 };
 
 /* ---- requests ----------------------------------------------------------------- */
@@ -256,9 +244,32 @@ is_one_of(struct str name, const struct str *names, size_t count)
 
 /* ---- walking ------------------------------------------------------------------- */
 
-static int
-step(struct walk *w, struct record *r, struct error *e)
+void *
+remote_ask(void *impl, const struct query *q, struct error *e)
 {
+	struct walk *w = calloc(1, sizeof(*w));
+
+	if (w == NULL) {
+		error_memory(e);
+		return NULL;
+	}
+	w->r = impl;
+	w->q = *q;
+	if (q->after != NULL)
+		w->from = w->at = *q->after;
+	w->senders_here = q->sender_count > PROTO_SENDERS_MAX;
+	if (add_filter(w, &w->filter) == -1) {
+		error_memory(e);
+		remote_end_ask(w);
+		return NULL;
+	}
+	return w;
+}
+
+int
+remote_next(void *answer, struct record *r, struct error *e)
+{
+	struct walk *w = answer;
 	const struct query *q = &w->q;
 	struct cursor at;
 
@@ -286,102 +297,6 @@ step(struct walk *w, struct record *r, struct error *e)
 	return 0;
 }
 
-struct walk *
-remote_walk(struct remote *r, const struct query *q, struct error *e)
-{
-	struct walk *w = calloc(1, sizeof(*w));
-
-	if (w == NULL) {
-		error_memory(e);
-		return NULL;
-	}
-	w->r = r;
-	w->q = *q;
-	if (q->after != NULL)
-		w->from = w->at = *q->after;
-	w->senders_here = q->sender_count > PROTO_SENDERS_MAX;
-	if (add_filter(w, &w->filter) == -1) {
-		error_memory(e);
-		remote_end_ask(w);
-		return NULL;
-	}
-	return w;
-}
-
-/* ---- the newest few ---------------------------------------------------------------- */
-
-static int
-keep(struct walk *w, struct error *e)
-{
-	size_t cap = w->kept_cap > 0 ? w->kept_cap * 2 : 16;
-	struct kept *more;
-
-	if (w->kept_count == w->kept_cap) {
-		if ((more = realloc(w->kept, cap * sizeof(*more))) == NULL)
-			return error_memory(e);
-		w->kept = more;
-		w->kept_cap = cap;
-	}
-	w->kept[w->kept_count++] = (struct kept){ w->at, w->lines.len, w->line.len };
-	return buf_add(&w->lines, w->line.data, w->line.len) == -1 ? error_memory(e) : 0;
-}
-
-/* Walk back over so many, and hand them out from their end. */
-static int
-turn(struct walk *w, struct error *e)
-{
-	struct record r;
-	int rc;
-
-	while ((rc = step(w, &r, e)) == 1)
-		if (keep(w, e) == -1)
-			return -1;
-	w->turned = true;
-	w->at = (struct cursor){ 0 };
-	return rc;
-}
-
-static int
-next_kept(struct walk *w, struct record *r, struct error *e)
-{
-	struct ndjson_line line;
-	const struct kept *k;
-
-	if (w->kept_count == 0)
-		return 0;
-	k = &w->kept[--w->kept_count];
-	if (ndjson_read(w->r->reader, (struct str){ w->lines.data + k->from, k->len }, &line, e) == -1)
-		return -1;
-	*r = line.record;
-	w->at = k->at;
-	return 1;
-}
-
-/* ---- answers --------------------------------------------------------------------------- */
-
-void *
-remote_ask(void *impl, const struct query *q, struct error *e)
-{
-	bool turned = q->limit <= REMOTE_NEWEST && !q->reverse && q->after == NULL;
-	struct query asked = *q;
-	struct walk *w;
-
-	asked.reverse = q->reverse || turned;
-	if ((w = remote_walk(impl, &asked, e)) != NULL && turned && turn(w, e) == -1) {
-		remote_end_ask(w);
-		w = NULL;
-	}
-	return w;
-}
-
-int
-remote_next(void *answer, struct record *r, struct error *e)
-{
-	struct walk *w = answer;
-
-	return w->turned ? next_kept(w, r, e) : step(w, r, e);
-}
-
 void
 remote_position(const void *answer, struct cursor *c)
 {
@@ -397,9 +312,7 @@ remote_end_ask(void *answer)
 	talk_forget(w->r->talk);
 	buf_free(&w->filter);
 	buf_free(&w->line);
-	buf_free(&w->lines);
 	free(w->rows);
-	free(w->kept);
 	free(w);
 }
 
@@ -418,9 +331,9 @@ remote_end(void *impl, struct cursor *c, struct error *e)
 	q.order = QUERY_BY_ARRIVAL;
 	q.reverse = true;
 	q.limit = 1;
-	if ((w = remote_walk(r, &q, e)) == NULL)
+	if ((w = remote_ask(r, &q, e)) == NULL)
 		return -1;
-	rc = step(w, &record, e);
+	rc = remote_next(w, &record, e);
 	*c = w->at;   /* store 0: there is nothing */
 	remote_end_ask(w);
 	return rc == -1 ? -1 : 0;

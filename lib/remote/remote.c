@@ -117,7 +117,6 @@ remote_purge(void *impl, const struct purge *p, const volatile int *stop, struct
 
 const struct store_backend store_remote = {
 	.name = "remote",
-	.newest = REMOTE_NEWEST,
 	.distant = true,
 	.close = remote_close,
 	.add = remote_add,

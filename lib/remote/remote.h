@@ -13,7 +13,6 @@
 #include "remote/talk.h"
 #include "store_backend.h"
 
-#define REMOTE_NEWEST 1000       /* so many newest records are kept, to be turned round */
 #define REMOTE_SOURCE_SIZE 65   /* with its NUL */
 
 struct remote {
@@ -37,10 +36,5 @@ int remote_tally(void *impl, const struct query *q, enum tally_by by, double int
     double offset, int (*row)(void *arg, const struct tally *t), void *arg, struct error *e);
 int remote_span(void *impl, const struct query *q, double *first, double *last,
     struct error *e);
-
-/* remote_ask() without its care for the newest so many: the first `limit` from where the walk
- * begins. The query is copied, its arrays and strings are not. */
-struct walk;
-struct walk *remote_walk(struct remote *r, const struct query *q, struct error *e);
 
 #endif

@@ -11,14 +11,14 @@ count_all(struct sums *s, struct remote *remote, const struct query *asked, stru
 {
 	struct query q = *asked;
 	struct record r;
-	struct walk *w;
+	void *w;
 	int rc;
 
 	q.order = QUERY_BY_TIME;
 	q.reverse = false;
 	q.limit = SIZE_MAX;
 	q.after = NULL;
-	if ((w = remote_walk(remote, &q, e)) == NULL)
+	if ((w = remote_ask(remote, &q, e)) == NULL)
 		return -1;
 	while ((rc = remote_next(w, &r, e)) == 1)
 		if ((rc = sums_count(s, &r, e)) == -1)
@@ -50,14 +50,14 @@ edge(struct remote *remote, const struct query *asked, bool last, double *time, 
 {
 	struct query q = *asked;
 	struct record r;
-	struct walk *w;
+	void *w;
 	int rc;
 
 	q.order = QUERY_BY_TIME;
 	q.reverse = last;
 	q.limit = 1;
 	q.after = NULL;
-	if ((w = remote_walk(remote, &q, e)) == NULL)
+	if ((w = remote_ask(remote, &q, e)) == NULL)
 		return -1;
 	if ((rc = remote_next(w, &r, e)) == 1)
 		*time = r.time;

@@ -266,7 +266,7 @@ make_query(struct model *m, struct str *names, const struct match *match)
 	if (roll(m, 3) == 0)
 		q.until = q.since + (double)roll(m, 1000);
 	if (roll(m, 5) == 0)
-		q.limit = roll(m, 300);
+		q.limit = roll(m, 8) == 0 ? 900 + roll(m, 2000) : roll(m, 300);
 	if (roll(m, 6) == 0)
 		q.match = match;
 	/* (The newest so many, oldest first, are not found piece by piece.) */
@@ -323,6 +323,63 @@ test_marks(struct store *s)
 	    "a resent batch is dropped, but for lines without a number");
 }
 
+/* The newest `limit` of `n` records whose levels are their numbers; then, from the cursor of the
+ * first on, all but that. */
+static bool
+newest(struct store *s, struct query q, size_t n, struct error *e)
+{
+	struct cursor first = { 0 };
+	struct answer *a = store_ask(s, &q, e);
+	struct record r;
+	size_t from = n - q.limit, i = from;
+	int rc = -1;
+
+	while (a != NULL && (rc = answer_next(a, &r, e)) == 1 && r.level == (int64_t)i)
+		if (i++ == from)
+			answer_cursor(a, &first);
+	answer_close(&a);
+	if (rc != 0 || i != n)
+		return false;
+	q.after = &first;
+	q.limit = SIZE_MAX;
+	i = from + 1;
+	a = store_ask(s, &q, e);
+	while (a != NULL && (rc = answer_next(a, &r, e)) == 1 && r.level == (int64_t)i)
+		i++;
+	answer_close(&a);
+	return rc == 0 && i == n;
+}
+
+/* Some 6 MiB of text: a few of these are kept and turned round, more are not. */
+static void
+test_newest(struct store *s)
+{
+	enum { RECORDS = 8, LENGTH = 768 << 10 };
+	char *message = malloc(LENGTH);
+	struct store_offer o[RECORDS];
+	struct store_added added;
+	struct error e = { .text = "" };
+	struct str name = str_of("long");
+	struct query q = query_all();
+	bool all = true;
+
+	if (message == NULL)
+		fixture_fail("test_newest", "out of memory");
+	memset(message, 'x', LENGTH);
+	for (int i = 0; i < RECORDS; i++)
+		o[i] = (struct store_offer){ .record = { .level = i, .time = fixture_time + i,
+		    .watchdog = name, .sender = name, .message = { message, LENGTH } } };
+	if (store_add(s, o, RECORDS, &added, &e) == -1)
+		fixture_fail("store_add", e.text);
+	q.watchdogs = &name;
+	q.watchdog_count = 1;
+	for (int order = QUERY_BY_TIME; order <= QUERY_BY_ARRIVAL; order++)
+		for (q.order = order, q.limit = 1; q.limit <= RECORDS; q.limit++)
+			all = newest(s, q, RECORDS, &e) && all;
+	tap_ok(all, "the newest few, oldest first, whatever they take %s", e.text);
+	free(message);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -353,6 +410,7 @@ main(int argc, char **argv)
 	}
 	tap_ok(all, "every question gets the plain array's answer (%zu records) %s", m.n, e.text);
 	test_marks(s);
+	test_newest(s);
 	store_close(&reader);
 	store_close(&s);
 	match_free(&match);
