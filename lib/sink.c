@@ -2,18 +2,18 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <syslog.h>
-#include <time.h>
 
+#include "again.h"
+#include "crypto.h"
 #include "sink_answers.h"
 #include "sink_link.h"
 #include "sink_queue.h"
 #include "sink_settings.h"
+#include "when.h"
 
 #define PIECES 4   /* reads in a row: answers must not hold up the event loop */
 
@@ -28,7 +28,8 @@ struct sink {
 	int error;                          /* of the send that failed */
 	bool missed;                        /* it was said to be gone, and not yet to be back */
 	bool odd;                           /* it was said that its answers are */
-	double delay, pause;                /* the next before jitter; the last */
+	unsigned failures;                  /* in a row, */
+	double pause;                       /* and the seconds before it is tried again */
 	unsigned short random[3];
 };
 
@@ -54,31 +55,16 @@ sink_new(const struct sink_settings *settings, struct error *e)
 		error_memory(e);
 		return NULL;
 	}
-	s->delay = settings->retry_min;
 	if (sink_settings_copy(&s->settings, settings, e) == -1 ||
 	    (s->answers = sink_answers_new(e)) == NULL ||
-	    (s->link = sink_link_new(&s->settings, e)) == NULL)
-		goto fail;
-	if (getrandom(&s->queue.sources.seed, sizeof(s->queue.sources.seed), 0) == -1 ||
-	    getrandom(s->random, sizeof(s->random), 0) == -1) {
-		error_errno(e, errno, "random numbers");
-		goto fail;
+	    (s->link = sink_link_new(&s->settings, e)) == NULL ||
+	    crypto_random(&s->queue.sources.seed, sizeof(s->queue.sources.seed), e) == -1 ||
+	    crypto_random(s->random, sizeof(s->random), e) == -1) {
+		take_down(s);
+		return NULL;
 	}
 	sink_link_alarm(s->link, 0);   /* for the first sink_work() */
 	return s;
-fail:
-	take_down(s);
-	return NULL;
-}
-
-/* Seconds; a few milliseconds do not matter. */
-static double
-ticks(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 static bool
@@ -125,7 +111,7 @@ sink_last(const struct sink *s, struct str source)
 void
 sink_offer(struct sink *s, struct sink_parcel *p)
 {
-	p->offered = ticks();
+	p->offered = when_ticks();
 	sink_queue_add(&s->queue, p);
 }
 
@@ -221,7 +207,7 @@ acknowledge(struct sink *s, const struct ndjson_answer *a, struct error *e)
 {
 	struct sink_parcel *p;
 
-	s->delay = s->settings.retry_min;
+	s->failures = 0;
 	say_back(s);
 	while ((p = sink_queue_settled(&s->queue, a->source, a->seq)) != NULL) {
 		if (pass_on(s, p, e) == -1)
@@ -301,8 +287,8 @@ retry(struct sink *s, const char *why)
 	s->state = SINK_DOWN;
 	s->over = false;
 	s->stats.resent += sink_queue_rewind(&s->queue);
-	s->pause = s->delay * (1 + erand48(s->random)) / 2;
-	s->delay = fmin(s->delay * 2, s->settings.retry_max);
+	s->pause = again_delay(++s->failures, s->settings.retry_min, s->settings.retry_max,
+	    erand48(s->random));
 	sink_link_alarm(s->link, s->pause);
 }
 
@@ -511,5 +497,5 @@ sink_stats(const struct sink *s, struct sink_stats *out)
 	*out = s->stats;
 	out->unsettled_bytes = s->queue.bytes;
 	out->unsettled_parcels = s->queue.parcels;
-	out->lag = oldest == NULL ? 0 : ticks() - oldest->offered;
+	out->lag = oldest == NULL ? 0 : when_ticks() - oldest->offered;
 }
