@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "when.h"
 
 #define BURST 10       /* lines of a kind ... */
 #define INTERVAL 10    /* ... in so many seconds */
@@ -16,7 +17,7 @@
 
 struct kind {
 	const char *name;
-	time_t begun;          /* the interval, CLOCK_MONOTONIC */
+	double begun;          /* the interval: when_ticks() */
 	unsigned said;
 	uint64_t unsaid;
 	int priority;          /* of the last that was not shown */
@@ -89,15 +90,6 @@ log_say(int priority, const char *fmt, ...)
 	va_end(ap);
 }
 
-static time_t
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
-
 static struct kind *
 find_kind(const char *name)
 {
@@ -119,7 +111,7 @@ say_rest(struct kind *k)
 		log_say(k->priority, "%s: and %" PRIu64 " more like this", k->name, k->unsaid);
 	k->unsaid = 0;
 	k->said = 0;
-	k->begun = now();
+	k->begun = when_ticks();
 }
 
 void
@@ -130,7 +122,7 @@ log_limited(const char *kind, int priority, const char *fmt, ...)
 
 	if (priority > logs.least)
 		return;
-	if (now() - k->begun >= INTERVAL)
+	if (when_ticks() - k->begun >= INTERVAL)
 		say_rest(k);
 	if (k->said == BURST) {
 		k->unsaid++;
@@ -147,6 +139,6 @@ void
 log_rest(bool end)
 {
 	for (size_t i = 0; i < KINDS && logs.kinds[i].name != NULL; i++)
-		if (end || now() - logs.kinds[i].begun >= INTERVAL)
+		if (end || when_ticks() - logs.kinds[i].begun >= INTERVAL)
 			say_rest(&logs.kinds[i]);
 }

@@ -5,11 +5,11 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
 #include "progress.h"
+#include "when.h"
 
 #define MESSAGES_A_SECOND 20
 
@@ -33,15 +33,6 @@ refuse_close(struct refuse *r)
 
 /* ---- messages ---- */
 
-static int64_t
-this_second(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
-
 /* Reasons may quote what was refused: nothing in it may act on a terminal. */
 static void
 disarm(char *s)
@@ -54,7 +45,7 @@ disarm(char *s)
 void
 refuse_say_rest(struct refuse *r, int end)
 {
-	if (r->unsaid == 0 || (!end && this_second() == r->second))
+	if (r->unsaid == 0 || (!end && (int64_t)when_ticks() == r->second))
 		return;
 	progress_clear();
 	cli_warn("and %" PRIu64 " more refused", r->unsaid);
@@ -65,7 +56,7 @@ void
 refuse_say(struct refuse *r, const char *name, uint64_t number, const char *reason)
 {
 	char text[sizeof(((struct error *)0)->text)];
-	int64_t now = this_second();
+	int64_t now = (int64_t)when_ticks();
 
 	r->count++;
 	refuse_say_rest(r, 0);

@@ -4,13 +4,13 @@
 #include <poll.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "again.h"
 #include "cli.h"
 #include "cursor_file.h"
 #include "ending.h"
 #include "show.h"
+#include "when.h"
 
 enum {
 	TAIL = 10,            /* records that --follow begins with */
@@ -30,18 +30,9 @@ struct follower {
 	struct cursor at;     /* all up to here is out */
 	bool placed;          /* `at` counts */
 	struct cursor saved;  /* what the file holds */
-	int64_t saved_ms;     /* when it was written */
+	double saved_at;      /* when_ticks() when it was written */
 	unsigned failures;    /* in a row, to reach a distant store */
 };
-
-static int64_t
-clock_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 /* How long the position in the file may stay as it is: milliseconds, -1 for
  * ever. */
@@ -52,7 +43,7 @@ save_due(const struct follower *f)
 
 	if (f->request->cursor_file == NULL || !f->placed || f->saved.arrival == f->at.arrival)
 		return -1;
-	age = clock_ms() - f->saved_ms;
+	age = (int64_t)((when_ticks() - f->saved_at) * 1000);
 	return age < SAVE_MS ? SAVE_MS - age : 0;
 }
 
@@ -62,7 +53,7 @@ save(struct follower *f, struct error *e)
 	if (cursor_file_write(f->request->cursor_file, &f->at, e) == -1)
 		return -1;
 	f->saved = f->at;
-	f->saved_ms = clock_ms();
+	f->saved_at = when_ticks();
 	return 0;
 }
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "when.h"
+
 struct db {
 	sqlite3 *handle;
 	char *path;
@@ -14,7 +16,7 @@ struct db {
 	const char *blob_table, *blob_column;
 	int wal_pages, wal_left;
 	int busy_ms;
-	int64_t busy_since;        /* of a wait for a lock, in ms of the monotonic clock */
+	double busy_since;         /* of a wait for a lock: when_ticks() */
 };
 
 struct stmt {
@@ -190,14 +192,12 @@ static int
 wait_for_lock(void *arg, int times)
 {
 	struct db *d = arg;
-	struct timespec now, nap = { 0, 200000 };
-	int64_t ms;
+	struct timespec nap = { 0, 200000 };
+	double now = when_ticks();
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	ms = now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 	if (times == 0)
-		d->busy_since = ms;
-	if (ms - d->busy_since >= d->busy_ms)
+		d->busy_since = now;
+	if ((now - d->busy_since) * 1000 >= d->busy_ms)
 		return 0;
 	nanosleep(&nap, NULL);
 	return 1;

@@ -1,9 +1,9 @@
 #include "sqlite/names.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "buf.h"
+#include "crypto.h"
 #include "sqlite/sqlite.h"
 
 /* A reader's cache: a number's low bits are its place. The places are made when
@@ -107,19 +107,19 @@ struct ids *
 ids_new(enum sql find, enum sql add, struct error *e)
 {
 	struct ids *n = calloc(1, sizeof(*n));
-	struct timespec now;
 
 	if (n == NULL || (n->slots = calloc(1024, sizeof(*n->slots))) == NULL) {
 		free(n);
 		error_memory(e);
 		return NULL;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (crypto_random(&n->key, sizeof(n->key), e) == -1) {
+		ids_free(&n);
+		return NULL;
+	}
 	n->find = find;
 	n->add = add;
 	n->size = 1024;
-	n->key = ((uint64_t)now.tv_nsec << 32 ^ (uint64_t)now.tv_sec ^ (uintptr_t)n) *
-	    0x9e3779b97f4a7c15u;
 	return n;
 }
 

@@ -2,9 +2,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <unistd.h>
 
+#include "crypto.h"
 #include "schema_sqlite.h"
 #include "sqlite/sqlite.h"
 
@@ -20,8 +20,8 @@ sqlite_fill(struct db *db, struct error *e)
 	char sql[256];
 	uint64_t id;
 
-	if (getrandom(&id, sizeof(id), 0) != sizeof(id))
-		return error_errno(e, errno, "getrandom");
+	if (crypto_random(&id, sizeof(id), e) == -1)
+		return -1;
 	snprintf(sql, sizeof(sql), "INSERT INTO head VALUES (1, %lld, 0, 0);"
 	    "PRAGMA application_id = %d; PRAGMA user_version = %d;",
 	    (long long)(id >> 1 | 1), SQLITE_APPLICATION_ID, SQLITE_SCHEMA_VERSION);
