@@ -104,8 +104,11 @@ repr_character(struct buf *b, const char *p, size_t n, char quote)
 	}
 }
 
-int
-token_repr(struct buf *b, struct str s)
+/* Append what Python's repr() makes of a string: 'a', "it's". Which characters
+ * beyond ASCII it prints and which it escapes follows Unicode's tables; here those
+ * that no version has assigned are printed. -1: no memory. */
+static int
+add_repr(struct buf *b, struct str s)
 {
 	const char *p = s.data, *end = p + s.len;
 	char quote = '\'';
@@ -211,7 +214,7 @@ read_belongs(struct token *t, struct json *j, struct str value, struct error *e)
 		if (t->person && count == 0)
 			memcpy(t->watchdog, s.data, s.len);
 		if ((count > 0 && buf_add_str(&t->text, str_of(", ")) == -1) ||
-		    token_repr(&t->text, s) == -1)
+		    add_repr(&t->text, s) == -1)
 			return no_memory(e);
 	}
 	if (t->person && count == 0)

@@ -82,9 +82,4 @@ enum token_result token_verify(const struct token *t, const struct crypto_key *k
 bool token_email_valid(struct str s);
 bool token_code_valid(struct str s);
 
-/* Append what Python's repr() makes of a string: 'a', "it's". Which characters
- * beyond ASCII it prints and which it escapes follows Unicode's tables; here those
- * that no version has assigned are printed. -1: no memory. */
-int token_repr(struct buf *b, struct str s);
-
 #endif

@@ -78,7 +78,7 @@ network_parse(const char *text, struct network *n, struct error *e)
 	return 0;
 }
 
-bool
+static bool
 network_has(const struct network *n, const struct address *a)
 {
 	unsigned whole = n->bits / 8, rest = n->bits % 8;

@@ -35,7 +35,6 @@ struct network {
 
 /* ADDR or ADDR/BITS. ERROR_USAGE if it is neither. */
 int network_parse(const char *text, struct network *n, struct error *e);
-bool network_has(const struct network *n, const struct address *a);
 bool network_any_has(const struct network *n, size_t count, const struct address *a);
 
 #endif

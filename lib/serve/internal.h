@@ -203,10 +203,6 @@ void session_close(struct session *s, int code, const char *reason, enum serve_e
 /* The same, without waiting for anything. */
 void session_drop(struct session *s, enum serve_end end);
 
-/* Put a session at the end of a queue: it is not read from until it is taken out. */
-void session_wait(struct session *s, enum wait what);
-void session_wait_over(struct session *s);
-
 /* What had to wait can go on: handle the whole message that it holds. */
 void session_go_on(struct session *s);
 

@@ -42,8 +42,9 @@ message_unref(struct message *m)
 
 /* ---- waiting ------------------------------------------------------------ */
 
-void
-session_wait(struct session *s, enum wait what)
+/* Put it at the end of a queue: it is not read from until it is taken out. */
+static void
+begin_wait(struct session *s, enum wait what)
 {
 	s->wait = what;
 	TAILQ_INSERT_TAIL(&s->serve->waiters[what], s, of_waiters);
@@ -51,8 +52,8 @@ session_wait(struct session *s, enum wait what)
 	session_wake(s);
 }
 
-void
-session_wait_over(struct session *s)
+static void
+end_wait(struct session *s)
 {
 	if (s->wait == WAIT_NOTHING)
 		return;
@@ -85,7 +86,7 @@ release_permit(struct session *s)
 	serve->permits++;
 	if (next != NULL) {
 		take_permit(next);
-		session_wait_over(next);
+		end_wait(next);
 	}
 }
 
@@ -127,14 +128,14 @@ handle(struct session *s, struct str text)
 		let_go(s);
 	} else if (held || hold(s, text) == 0) {
 		s->whole = true;
-		session_wait(s, what);
+		begin_wait(s, what);
 	}
 }
 
 void
 session_go_on(struct session *s)
 {
-	session_wait_over(s);
+	end_wait(s);
 	if (s->whole)
 		handle(s, (struct str){ s->in.data, s->in.len });
 	session_wake(s);
@@ -162,7 +163,7 @@ receive(struct session *s, struct str piece, bool first, bool last, bool binary)
 		s->message_at = s->alive_at;
 		handle(s, first ? piece : (struct str){ s->in.data, s->in.len });
 	} else if (s->in.len > SHORT_MESSAGE && !take_permit(s)) {
-		session_wait(s, WAIT_PERMIT);
+		begin_wait(s, WAIT_PERMIT);
 	}
 }
 
@@ -387,7 +388,7 @@ session_free(struct session **sp)
 		return;
 	*sp = NULL;
 	s->receiving = true;   /* nothing there to be woken */
-	session_wait_over(s);
+	end_wait(s);
 	let_go(s);
 	answer_end_all(s);
 	while ((u = STAILQ_FIRST(&s->uploads)) != NULL) {
@@ -430,7 +431,7 @@ end(struct session *s, int code, const char *reason, enum serve_end why)
 	s->closing_at = when_ticks();
 	if (why != ENDS)
 		s->serve->stats.ends[why]++;
-	session_wait_over(s);
+	end_wait(s);
 	answer_end_all(s);
 }
 

@@ -238,16 +238,10 @@ db_get_int(struct db *d, const char *sql, int64_t otherwise, int64_t *value, str
 	return rc == -1 ? -1 : 0;
 }
 
-bool
-db_in_transaction(const struct db *d)
-{
-	return sqlite3_get_autocommit(d->handle) == 0;
-}
-
 void
 db_rollback(struct db *d)
 {
-	if (db_in_transaction(d))
+	if (sqlite3_get_autocommit(d->handle) == 0)
 		sqlite3_exec(d->handle, "ROLLBACK", NULL, NULL, NULL);
 }
 
@@ -371,12 +365,6 @@ stmt_blob(struct stmt *st, int i)
 	return (struct str){ data, data != NULL ? (size_t)sqlite3_column_bytes(st->handle, i) : 0 };
 }
 
-bool
-stmt_is_null(struct stmt *st, int i)
-{
-	return sqlite3_column_type(st->handle, i) == SQLITE_NULL;
-}
-
 int64_t
 db_last_rowid(const struct db *d)
 {
@@ -455,19 +443,4 @@ int
 db_wal_pages(const struct db *d)
 {
 	return d->wal_pages;
-}
-
-static int
-stopped(void *arg)
-{
-	const volatile int *stop = arg;
-
-	return *stop;
-}
-
-void
-db_interruptible(struct db *d, const volatile int *stop)
-{
-	sqlite3_progress_handler(d->handle, stop != NULL ? 4000 : 0,
-	    stop != NULL ? stopped : NULL, (void *)(uintptr_t)stop);
 }

@@ -47,7 +47,6 @@ int db_exec(struct db *d, const char *sql, struct error *e);
 /* The first column of the first row, as an integer; `otherwise` if no row. */
 int db_get_int(struct db *d, const char *sql, int64_t otherwise, int64_t *value, struct error *e);
 
-bool db_in_transaction(const struct db *d);
 /* Roll back if a transaction is open; a failure in it has been reported already. */
 void db_rollback(struct db *d);
 
@@ -73,7 +72,6 @@ int64_t stmt_int(struct stmt *st, int i);
 double stmt_double(struct stmt *st, int i);
 struct str stmt_text(struct stmt *st, int i);
 struct str stmt_blob(struct stmt *st, int i);
-bool stmt_is_null(struct stmt *st, int i);
 
 int64_t db_last_rowid(const struct db *d);
 int64_t db_changes(const struct db *d);
@@ -93,9 +91,5 @@ int db_checkpoint(struct db *d, enum db_checkpoint how, struct error *e);
 int db_wal_left(const struct db *d);
 /* Pages in the WAL after this connection's last commit. */
 int db_wal_pages(const struct db *d);
-
-/* Stop whatever this connection runs when `*stop` is set (looked at every few
- * thousand steps). NULL: never. */
-void db_interruptible(struct db *d, const volatile int *stop);
 
 #endif

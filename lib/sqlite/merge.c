@@ -386,8 +386,9 @@ list_tail(struct merge *m, enum record_kind kind, const struct filter *f, struct
 	return 0;
 }
 
-void
-merge_reset(struct merge *m)
+/* Close all sources. */
+static void
+reset(struct merge *m)
 {
 	while (m->heap_count > 0)
 		source_free(m->heap[--m->heap_count]);
@@ -397,7 +398,7 @@ merge_reset(struct merge *m)
 void
 merge_free(struct merge *m)
 {
-	merge_reset(m);
+	reset(m);
 	free(m->spans);
 	free(m->heap);
 	free(m->gather);
@@ -411,7 +412,7 @@ merge_plan(struct merge *m, struct error *e)
 	struct filter f = *m->f;
 	size_t deepest;
 
-	merge_reset(m);
+	reset(m);
 	if (m->resumed)
 		narrow(&f, m->back, m->resume);
 	for (int k = 0; k < RECORD_KINDS; k++)

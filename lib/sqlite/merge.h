@@ -49,8 +49,6 @@ int merge_plan(struct merge *m, struct error *e);
 int merge_peek(struct merge *m, struct key *k, enum record_kind *kind, struct error *e);
 int merge_advance(struct merge *m, struct error *e);
 
-/* Close all sources; merge_plan() may begin anew. merge_free() also frees. */
-void merge_reset(struct merge *m);
 void merge_free(struct merge *m);
 
 /* Where a row stands in the walk, and back. */

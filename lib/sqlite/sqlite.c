@@ -319,7 +319,7 @@ sqlite_sealed(struct sqlite *s, enum record_kind kind, int64_t *last, struct err
 	return 0;
 }
 
-int
+static int
 sqlite_end_cursor(void *impl, struct cursor *c, struct error *e)
 {
 	struct sqlite *s = impl;

@@ -197,7 +197,6 @@ void *sqlite_ask(void *impl, const struct query *, struct error *);
 int sqlite_next(void *answer, struct record *, struct error *);
 void sqlite_position(const void *answer, struct cursor *);
 void sqlite_end_ask(void *answer);
-int sqlite_end_cursor(void *impl, struct cursor *, struct error *);
 int sqlite_watch(void *impl, struct error *);
 void sqlite_watched(void *impl);
 int sqlite_await(const char *path, int stop_fd, struct error *);
