@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "store.h"
+#include "when.h"
 
 #ifndef MONITOR_VERSION
 #define MONITOR_VERSION "0"
@@ -158,6 +159,47 @@ cli_next(struct cli *cli)
 		break;
 	}
 	return key;
+}
+
+uint64_t
+cli_count(const char *name, const char *text, uint64_t min, uint64_t max)
+{
+	unsigned long long n;
+	char *end;
+
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end != '\0')
+		cli_usage("%s: '%s' is not a number", name, text);
+	if (errno != 0 || n < min || n > max)
+		cli_usage("%s: '%s' is out of range", name, text);
+	return n;
+}
+
+uint64_t
+cli_size(const char *name, const char *text, uint64_t min, uint64_t max)
+{
+	struct error e;
+	uint64_t n;
+
+	if (when_parse_size(text, &n, &e) == -1)
+		cli_usage("%s: %s", name, e.text);
+	if (n < min || n > max)
+		cli_usage("%s: '%s' is out of range", name, text);
+	return n;
+}
+
+double
+cli_duration(const char *name, const char *text, double min, double max)
+{
+	struct error e;
+	double seconds;
+
+	if (when_parse_duration(text, &seconds, &e) == -1)
+		cli_usage("%s: %s", name, e.text);
+	if (seconds < min || seconds > max)
+		cli_usage("%s: '%s' is out of range", name, text);
+	return seconds;
 }
 
 void

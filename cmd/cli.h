@@ -58,6 +58,12 @@ _Noreturn void cli_die(int status, const char *fmt, ...) __attribute__((format(p
 /* "monitor-query: try 'monitor-query --help'" behind the message; status 2. */
 _Noreturn void cli_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* What `text`, given to the option (or the variable) `name`, means: a number, bytes, seconds. If it
+ * is none, or out of bounds, that ends the program, status 2. */
+uint64_t cli_count(const char *name, const char *text, uint64_t min, uint64_t max);
+uint64_t cli_size(const char *name, const char *text, uint64_t min, uint64_t max);
+double cli_duration(const char *name, const char *text, double min, double max);
+
 /* Open what is closed of the standard streams, so that nothing that is opened later is
  * taken for one of them. */
 void cli_fill_streams(void);

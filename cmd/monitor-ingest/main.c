@@ -25,7 +25,6 @@
 #include "remote.h"
 #include "schema.h"
 #include "store.h"
-#include "when.h"
 
 #define MAX_LINE ((uint64_t)4 << 20)
 #define MAX_LINE_REMOTE ((uint64_t)1023 << 10)   /* a daemon takes messages of 1 MiB */
@@ -89,8 +88,6 @@ set_verb(struct settings *s, int key)
 static void
 parse_option(struct settings *s, int key)
 {
-	struct error e;
-
 	switch (key) {
 	case 'd':
 		s->store = cli_store(optarg);
@@ -119,22 +116,17 @@ parse_option(struct settings *s, int key)
 		s->reject = optarg;
 		break;
 	case OPT_MAX_FUTURE:
-		if (when_parse_duration(optarg, &s->max_future, &e) == -1)
-			cli_usage("--max-future: %s", e.text);
+		s->max_future = cli_duration("--max-future", optarg, 0, INFINITY);
 		break;
 	case OPT_MAX_LINE:
-		if (when_parse_size(optarg, &s->max_line, &e) == -1)
-			cli_usage("--max-line: %s", e.text);
-		if (s->max_line == 0 || s->max_line > SIZE_MAX / 8)
-			cli_usage("--max-line %s: out of range", optarg);
+		s->max_line = cli_size("--max-line", optarg, 1, SIZE_MAX / 8);
 		break;
 	case OPT_SALVAGE:
 		s->salvage = optarg;
 		set_verb(s, key);
 		break;
 	case OPT_INTERVAL:
-		if (when_parse_duration(optarg, &s->interval, &e) == -1)
-			cli_usage("--partition-interval: %s", e.text);
+		s->interval = cli_duration("--partition-interval", optarg, 0, INFINITY);
 		break;
 	case OPT_PRINT_SCHEMA:
 		if (optarg != NULL && strcmp(optarg, "roles") != 0)

@@ -1,6 +1,7 @@
 /*
  * monitor-purge - retention: forget what is too old, or too much.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -8,7 +9,6 @@
 #include "cli.h"
 #include "record.h"
 #include "rounds.h"
-#include "when.h"
 
 enum {
 	OPT_LOGS = CLI_OWN, OPT_NOTIFICATIONS, OPT_MARKS, OPT_MAX_SIZE, OPT_KEEP_FREE, OPT_INTERVAL,
@@ -44,30 +44,6 @@ struct settings {
 	bool interval, marks;
 };
 
-static double
-duration(const char *name, const char *text)
-{
-	struct error e;
-	double seconds;
-
-	if (when_parse_duration(text, &seconds, &e) == -1)
-		cli_usage("%s: %s", name, e.text);
-	return seconds;
-}
-
-static uint64_t
-size(const char *name, const char *text)
-{
-	struct error e;
-	uint64_t bytes;
-
-	if (when_parse_size(text, &bytes, &e) == -1)
-		cli_usage("%s: %s", name, e.text);
-	if (bytes > INT64_MAX)
-		cli_usage("%s %s: out of range", name, text);
-	return bytes;
-}
-
 static void
 add_watchdog(struct settings *s, const char *code)
 {
@@ -86,7 +62,7 @@ static void
 set_window(struct settings *s, enum record_kind kind, const char *name)
 {
 	s->windows[kind] = true;
-	s->rounds.purge.window[kind] = duration(name, optarg);
+	s->rounds.purge.window[kind] = cli_duration(name, optarg, 0, INFINITY);
 }
 
 static void
@@ -121,20 +97,20 @@ parse_option(struct settings *s, int key)
 		break;
 	case OPT_MARKS:
 		s->marks = true;
-		p->marks_window = duration("--marks-timewindow", optarg);
+		p->marks_window = cli_duration("--marks-timewindow", optarg, 0, INFINITY);
 		break;
 	case OPT_MAX_SIZE:
-		p->max_size = size("--max-size", optarg);
+		p->max_size = cli_size("--max-size", optarg, 0, INT64_MAX);
 		break;
 	case OPT_KEEP_FREE:
-		p->keep_free = size("--keep-free", optarg);
+		p->keep_free = cli_size("--keep-free", optarg, 0, INT64_MAX);
 		break;
 	case OPT_WHOLE:
 		p->whole = true;
 		break;
 	case OPT_INTERVAL:
 		s->interval = true;
-		s->rounds.interval = duration("--interval", optarg);
+		s->rounds.interval = cli_duration("--interval", optarg, 0, INFINITY);
 		break;
 	}
 }
@@ -146,9 +122,9 @@ parse_environment(struct settings *s)
 	const char *window = getenv("LOGS_TIMEWINDOW"), *interval = getenv("CLEANUP_INTERVAL");
 
 	if (!s->windows[RECORD_LOG] && window != NULL && *window != '\0')
-		s->rounds.purge.window[RECORD_LOG] = duration("LOGS_TIMEWINDOW", window);
+		s->rounds.purge.window[RECORD_LOG] = cli_duration("LOGS_TIMEWINDOW", window, 0, INFINITY);
 	if (!s->interval && interval != NULL && *interval != '\0')
-		s->rounds.interval = duration("CLEANUP_INTERVAL", interval);
+		s->rounds.interval = cli_duration("CLEANUP_INTERVAL", interval, 0, INFINITY);
 }
 
 /* Somebody relies on this to purge: nothing to do is a mistake. */

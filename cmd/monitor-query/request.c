@@ -1,7 +1,5 @@
 #include "request.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <getopt.h>
 #include <math.h>
 #include <stdint.h>
@@ -100,19 +98,6 @@ read_bool(const char *text)
 	cli_usage("--case-sensitive: '%s' is neither yes nor no", text);
 }
 
-static size_t
-read_count(const char *option, const char *text)
-{
-	unsigned long long n;
-	char *end;
-
-	errno = 0;
-	n = strtoull(text, &end, 10);
-	if (!isdigit((unsigned char)*text) || *end != '\0' || errno != 0 || n >= SIZE_MAX)
-		cli_usage("%s: '%s' is not a number", option, text);
-	return (size_t)n;
-}
-
 static int64_t
 read_level(const char *text)
 {
@@ -172,20 +157,9 @@ read_time(const char *option, const char *text, double now, bool utc)
 }
 
 static double
-read_duration(const char *option, const char *text)
-{
-	struct error e;
-	double seconds = 0;
-
-	if (when_parse_duration(text, &seconds, &e) == -1)
-		cli_usage("%s: %s", option, e.text);
-	return seconds;
-}
-
-static double
 read_interval(const char *text)
 {
-	double seconds = read_duration("--histogram", text);
+	double seconds = cli_duration("--histogram", text, 0, INFINITY);
 
 	if (!(seconds >= 0.001))
 		cli_usage("--histogram: an interval is at least 1ms");
@@ -311,7 +285,7 @@ take_shape(struct request *r, struct raw *raw, int key)
 	case OPT_NO_TAIL:
 		r->limited = true;
 		r->query.limit = key == OPT_NO_TAIL || strcmp(optarg, "all") == 0 ? SIZE_MAX :
-		    read_count("--lines", optarg);
+		    cli_count("--lines", optarg, 0, SIZE_MAX - 1);
 		break;
 	case 'r': r->query.reverse = true; break;
 	case 'o':
@@ -324,7 +298,7 @@ take_shape(struct request *r, struct raw *raw, int key)
 	case OPT_CURSOR_FILE: r->cursor_file = optarg; break;
 	case OPT_SHOW_CURSOR: r->show_cursor = true; break;
 	case OPT_TOP:
-		if ((r->top = read_count("--top", optarg)) == 0)
+		if ((r->top = cli_count("--top", optarg, 0, SIZE_MAX - 1)) == 0)
 			cli_usage("--top: of nobody there is nothing to say");
 		break;
 	case OPT_UTC: r->view.utc = true; break;
@@ -387,7 +361,7 @@ set_times(struct query *q, const struct raw *raw, bool utc)
 		q->until = read_time("--until", raw->until, now, utc);
 	if (raw->window != NULL) {
 		/* Younger than the window, not as old as it. */
-		since = nextafter(now - read_duration("--timewindow", raw->window), INFINITY);
+		since = nextafter(now - cli_duration("--timewindow", raw->window, 0, INFINITY), INFINITY);
 		q->since = since > q->since ? since : q->since;
 	}
 }

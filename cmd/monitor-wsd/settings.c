@@ -1,15 +1,14 @@
 #include "settings.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli.h"
 #include "listen.h"
-#include "when.h"
 
 #define MESSAGE_MAX ((uint64_t)1 << 30)
+#define DURATION_MAX 1e9
 
 enum {
 	OPT_SINK = CLI_OWN,
@@ -70,59 +69,6 @@ static const struct cli_option options[] = {
 	{ 0 },
 };
 
-/* ---- values ---- */
-
-static const char *
-name_of(int key)
-{
-	const struct cli_option *o = options;
-
-	while (o->key != key)
-		o++;
-	return o->name;
-}
-
-static uint64_t
-count(int key, uint64_t min, uint64_t max)
-{
-	char *end;
-	unsigned long long n;
-
-	errno = 0;
-	n = strtoull(optarg, &end, 10);
-	if (*optarg < '0' || *optarg > '9' || *end != '\0' || errno != 0)
-		cli_usage("--%s %s: not a number", name_of(key), optarg);
-	if (n < min || n > max)
-		cli_usage("--%s %s: out of range", name_of(key), optarg);
-	return n;
-}
-
-static size_t
-size(int key, uint64_t max)
-{
-	struct error e;
-	uint64_t n;
-
-	if (when_parse_size(optarg, &n, &e) == -1)
-		cli_usage("--%s: %s", name_of(key), e.text);
-	if (n == 0 || n > max)
-		cli_usage("--%s %s: out of range", name_of(key), optarg);
-	return (size_t)n;
-}
-
-static double
-duration(int key, double min)
-{
-	struct error e;
-	double seconds;
-
-	if (when_parse_duration(optarg, &seconds, &e) == -1)
-		cli_usage("--%s: %s", name_of(key), e.text);
-	if (seconds < min || seconds > 1e9)
-		cli_usage("--%s %s: out of range", name_of(key), optarg);
-	return seconds;
-}
-
 /* ---- options ---- */
 
 static void
@@ -148,69 +94,76 @@ add_proxy(struct settings *s)
 		cli_usage("--trusted-proxy %s", e.text);
 }
 
-/* Options that say where records go, who may and where to listen; -1: it is another. */
-static int
+/* Who may: false where it is another option. */
+static bool
+parse_access(struct settings *s, int key)
+{
+	switch (key) {
+	case OPT_AUTH_URL:
+		s->auth.key.url = optarg;
+		return true;
+	case OPT_AUTH_CA:
+		s->auth.key.ca = optarg;
+		return true;
+	case OPT_AUTH_KEY:
+		s->auth.key.file = optarg;
+		return true;
+	case OPT_TOKENS:
+		s->auth.tokens = optarg;
+		return true;
+	case OPT_NO_AUTH:
+		s->auth.none = true;
+		return true;
+	case OPT_INSECURE:
+		s->insecure = s->auth.key.insecure = true;
+		return true;
+	case OPT_NEW_TOKEN:
+		s->new_token = optarg;
+		return true;
+	case OPT_ROLE:
+		if (auth_role_parse(str_of(optarg), &s->role) == -1)
+			cli_usage("--role %s: neither watchdog nor user", optarg);
+		return true;
+	}
+	return false;
+}
+
+/* Where records go, and where to listen: likewise. */
+static bool
 parse_place(struct settings *s, int key)
 {
 	switch (key) {
 	case 'd':
 		s->store = cli_store(optarg);
-		break;
+		return true;
 	case OPT_SINK:
 		if (strncmp(optarg, "unix:", 5) != 0 || optarg[5] == '\0')
 			cli_usage("--sink %s: not unix:PATH", optarg);
 		s->sink = optarg + 5;
-		break;
-	case OPT_AUTH_URL:
-		s->auth.key.url = optarg;
-		break;
-	case OPT_AUTH_CA:
-		s->auth.key.ca = optarg;
-		break;
-	case OPT_AUTH_KEY:
-		s->auth.key.file = optarg;
-		break;
-	case OPT_TOKENS:
-		s->auth.tokens = optarg;
-		break;
-	case OPT_NO_AUTH:
-		s->auth.none = true;
-		break;
-	case OPT_INSECURE:
-		s->insecure = s->auth.key.insecure = true;
-		break;
-	case OPT_NEW_TOKEN:
-		s->new_token = optarg;
-		break;
-	case OPT_ROLE:
-		if (auth_role_parse(str_of(optarg), &s->role) == -1)
-			cli_usage("--role %s: neither watchdog nor user", optarg);
-		break;
+		return true;
 	case OPT_LISTEN:
 		add_listen(s);
-		break;
+		return true;
 	case OPT_REUSE_PORT:
 		s->reuse_port = true;
-		break;
-	case OPT_METRICS:
-		s->metrics = optarg;
-		break;
+		return true;
 	case OPT_CERT:
 		s->tls.cert = optarg;
-		break;
+		return true;
 	case OPT_KEY:
 		s->tls.key = optarg;
-		break;
+		return true;
 	case OPT_CLIENT_CA:
 		s->tls.client_ca = optarg;
-		break;
+		return true;
+	case OPT_METRICS:
+		s->metrics = optarg;
+		return true;
 	case OPT_PROXY:
 		add_proxy(s);
-		break;
-	default:
-		return -1;
+		return true;
 	}
-	return 0;
+	return false;
 }
 
 static void
@@ -218,54 +171,59 @@ parse_limit(struct settings *s, int key)
 {
 	switch (key) {
 	case OPT_MAX_CONNECTIONS:
-		s->max_connections = count(key, 1, 1000000);
+		s->max_connections = cli_count("--max-connections", optarg, 1, 1000000);
 		break;
 	case OPT_MAX_PER_ADDRESS:
-		s->max_per_address = count(key, 0, 1000000);
+		s->max_per_address = cli_count("--max-connections-per-address", optarg, 0, 1000000);
 		break;
 	case OPT_AUTH_TIMEOUT:
-		s->auth_timeout = duration(key, 0.1);
+		s->auth_timeout = cli_duration("--auth-timeout", optarg, 0.1, DURATION_MAX);
 		break;
 	case OPT_TIMEOUT:
-		s->timeout = duration(key, 0.1);
+		s->timeout = cli_duration("--timeout", optarg, 0.1, DURATION_MAX);
 		break;
 	case OPT_PING_INTERVAL:
-		s->ping_interval = duration(key, 0.1);
+		s->ping_interval = cli_duration("--ping-interval", optarg, 0.1, DURATION_MAX);
 		break;
 	case OPT_STOP_TIMEOUT:
-		s->stop_timeout = duration(key, 0);
+		s->stop_timeout = cli_duration("--stop-timeout", optarg, 0, DURATION_MAX);
 		break;
 	case OPT_MAX_MESSAGE:
-		s->max_message = size(key, MESSAGE_MAX);
+		s->max_message = cli_size("--max-message", optarg, 1, MESSAGE_MAX);
 		break;
 	case OPT_MAX_QUEUE:
-		s->max_queue = size(key, SIZE_MAX / 4);
+		s->max_queue = cli_size("--max-queue", optarg, 1, SIZE_MAX / 4);
 		break;
 	case OPT_MAX_UNSETTLED:
-		s->max_unsettled = size(key, SIZE_MAX / 4);
+		s->max_unsettled = cli_size("--max-unsettled", optarg, 1, SIZE_MAX / 4);
 		break;
 	case OPT_MAX_RECORDS:
-		s->max_records = count(key, 1, UINT32_MAX);
+		s->max_records = cli_count("--max-records", optarg, 1, UINT32_MAX);
 		break;
 	case OPT_RATE:
-		s->rate = (double)count(key, 0, UINT32_MAX);
+		s->rate = (double)cli_count("--rate", optarg, 0, UINT32_MAX);
 		break;
 	case OPT_BURST:
-		s->burst = (double)count(key, 1, UINT32_MAX);
+		s->burst = (double)cli_count("--burst", optarg, 1, UINT32_MAX);
 		break;
 	case OPT_MAX_READS:
-		s->max_reads = (unsigned)count(key, 1, 1000);
+		s->max_reads = (unsigned)cli_count("--max-reads", optarg, 1, 1000);
 		break;
 	case OPT_READERS:
-		s->readers = (unsigned)count(key, 1, 64);
-		break;
-	case OPT_CHECK:
-		s->check = true;
-		break;
-	case 'q':
-		s->quiet = true;
+		s->readers = (unsigned)cli_count("--readers", optarg, 1, 64);
 		break;
 	}
+}
+
+static void
+parse_option(struct settings *s, int key)
+{
+	if (key == OPT_CHECK)
+		s->check = true;
+	else if (key == 'q')
+		s->quiet = true;
+	else if (!parse_access(s, key) && !parse_place(s, key))
+		parse_limit(s, key);
 }
 
 /* ---- what goes together ---- */
@@ -335,8 +293,7 @@ settings_parse(struct settings *s, int argc, char **argv)
 		.auth_timeout = 30, .timeout = 30, .ping_interval = 20, .stop_timeout = 10,
 	};
 	while ((key = cli_next(&cli)) != -1)
-		if (parse_place(s, key) == -1)
-			parse_limit(s, key);
+		parse_option(s, key);
 	if (optind < argc) {
 		if (strcmp(argv[optind - 1], "--") != 0)
 			cli_usage("%s: a sink's command stands behind --", argv[optind]);
