@@ -6,9 +6,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "fixture.h"
-#include "pool.h"
-#include "serve.h"
+#include "world.h"
 
 enum { TEXTS = 4096 };
 
@@ -22,18 +20,11 @@ struct peer {
 	int pings, closed;      /* the code */
 };
 
-/* All there is, for one test. */
-struct world {
-	struct serve_settings settings;
-	struct auth *auth;
-	struct sink *sink;
-	struct reads *reads;
-	struct pool *pool;
-	struct serve *serve;
-	int listener, sink_end;
-	struct buf lines;       /* that the sink was sent, all */
-	struct buf published;
-};
+/* The other side of the sink. */
+static struct {
+	int listener, end;
+	struct buf lines;       /* that it was sent, all */
+} far;
 
 static void
 must(bool ok, const char *what)
@@ -43,92 +34,33 @@ must(bool ok, const char *what)
 }
 
 static void
-ignore_wake(void *transport)
-{
-	(void)transport;
-}
-
-static void
-ignore_say(void *arg, int priority, const char *text)
-{
-	(void)arg;
-	(void)priority;
-	(void)text;
-}
-
-static void
-keep_published(void *arg, struct str lines)
-{
-	struct world *w = arg;
-
-	must(buf_add_str(&w->published, lines) == 0, "publish");
-}
-
-static void
-settled(void *arg, struct sink_parcel *p)
-{
-	struct world *w = arg;
-
-	serve_settled(w->serve, p);
-}
-
-static void
-listen_here(struct world *w)
+listen_here(void)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "sink" };
 
 	unlink("sink");
-	w->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	must(w->listener != -1 && bind(w->listener, (struct sockaddr *)&a, sizeof(a)) == 0 &&
-	    listen(w->listener, 4) == 0, "the sink's socket");
-	w->sink_end = -1;
-}
-
-static struct serve_settings
-usual(void)
-{
-	return (struct serve_settings){
-		.numbered = true, .run = "run", .timeout = 30, .auth_timeout = 30,
-		.ping_interval = 20, .max_message = 1 << 20, .max_records = 1000, .max_answer = SIZE_MAX,
-		.max_queue = 1 << 20, .max_reads = 2,
-	};
+	far.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	must(far.listener != -1 && bind(far.listener, (struct sockaddr *)&a, sizeof(a)) == 0 &&
+	    listen(far.listener, 4) == 0, "the sink's socket");
+	far.end = -1;
 }
 
 static void
 begin(struct world *w, struct serve_settings settings, size_t room)
 {
-	struct error e;
-
-	*w = (struct world){ .settings = settings };
-	listen_here(w);
-	w->sink = sink_new(&(struct sink_settings){ .path = "sink", .room = room, .retry_min = 0.001,
-	    .retry_max = 0.01, .settled = settled, .say = ignore_say, .arg = w }, &e);
-	w->auth = auth_new(&(struct auth_settings){ .none = true }, &e);
-	w->reads = reads_new("store.db", 2, &e);
-	must(w->sink != NULL && w->auth != NULL && w->reads != NULL, "set-up");
-	w->settings.auth = w->auth;
-	w->settings.sink = w->sink;
-	w->settings.reads = w->reads;
-	w->settings.pool = w->pool = reads_pool(w->reads);
-	w->settings.publish = keep_published;
-	w->settings.say = ignore_say;
-	w->settings.wake = ignore_wake;
-	w->settings.arg = w;
-	must((w->serve = serve_new(&w->settings, &e)) != NULL, "serve");
+	listen_here();
+	world_begin(w, settings, (struct sink_settings){ .path = "sink", .room = room,
+	    .retry_min = 0.001, .retry_max = 0.01 });
 }
 
 static void
 end(struct world *w)
 {
-	sink_free(&w->sink, 0);
-	serve_free(&w->serve);
-	reads_free(&w->reads);
-	auth_free(&w->auth);
-	close(w->listener);
-	if (w->sink_end != -1)
-		close(w->sink_end);
-	buf_free(&w->lines);
-	buf_free(&w->published);
+	world_end(w);
+	close(far.listener);
+	if (far.end != -1)
+		close(far.end);
+	buf_free(&far.lines);
 }
 
 /* ---- the transport ---- */
@@ -223,25 +155,25 @@ work(struct world *w)
 		must(sink_work(w->sink, &e) == 0, "sink_work");
 		pool_reap(w->pool);
 		serve_resume(w->serve);
-		if (w->sink_end == -1)
-			w->sink_end = accept4(w->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		must(buf_reserve(&w->lines, 65536) == 0, "memory");
-		if (w->sink_end != -1)
-			n = read(w->sink_end, w->lines.data + w->lines.len, 65535);
+		if (far.end == -1)
+			far.end = accept4(far.listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		must(buf_reserve(&far.lines, 65536) == 0, "memory");
+		if (far.end != -1)
+			n = read(far.end, far.lines.data + far.lines.len, 65535);
 		if (n > 0)
-			w->lines.len += (size_t)n;
+			far.lines.len += (size_t)n;
 		quiet = n <= 0;
 	}
-	w->lines.data[w->lines.len] = '\0';
+	far.lines.data[far.lines.len] = '\0';
 }
 
 /* How often this text is in what the sink was sent. */
 static size_t
-sent(struct world *w, const char *text)
+sent(const char *text)
 {
 	size_t n = 0;
 
-	for (const char *p = w->lines.data; (p = strstr(p, text)) != NULL; p++)
+	for (const char *p = far.lines.data; (p = strstr(p, text)) != NULL; p++)
 		n++;
 	return n;
 }
@@ -249,7 +181,7 @@ sent(struct world *w, const char *text)
 static void
 answer(struct world *w, const char *line)
 {
-	must(write(w->sink_end, line, strlen(line)) == (ssize_t)strlen(line), "an answer");
+	must(write(far.end, line, strlen(line)) == (ssize_t)strlen(line), "an answer");
 	work(w);
 }
 
@@ -275,13 +207,13 @@ test_acknowledged(void)
 	struct world w;
 	struct peer p;
 
-	begin(&w, usual(), 1 << 20);
+	begin(&w, world_usual(), 1 << 20);
 	connect_as(&w, &p, "w1");
 	say(&p, LOGS(RECORD("a") "," RECORD("b")));
 	work(&w);
 	tap_is(hear(&p), "", "an upload is not answered before the sink has settled it");
-	tap_ok(strstr(w.lines.data, "{\"source\":\"run\",\"seq\":1,\"kind\":\"log\",\"watchdog\":\"w1\"") ==
-	    w.lines.data, "its lines go out numbered under the run's name and labelled");
+	tap_ok(strstr(far.lines.data, "{\"source\":\"run\",\"seq\":1,\"kind\":\"log\",\"watchdog\":\"w1\"") ==
+	    far.lines.data, "its lines go out numbered under the run's name and labelled");
 	ack(&w, "run", 1);
 	tap_is(hear(&p), "", "nor when only its first record is");
 	ack(&w, "run", 2);
@@ -298,7 +230,7 @@ test_order(void)
 	struct world w;
 	struct peer p;
 
-	begin(&w, usual(), 1 << 20);
+	begin(&w, world_usual(), 1 << 20);
 	connect_as(&w, &p, "w1");
 	say(&p, "{\"action\":\"uploadLogs\",\"id\":1,\"source\":\"mine\",\"seq\":7,\"logs\":[" RECORD("a") "]}");
 	say(&p, "{\"action\":\"uploadLogs\",\"id\":2,\"logs\":[" RECORD("b") "]}");
@@ -306,7 +238,7 @@ test_order(void)
 	say(&p, "{\"action\":\"ping\",\"id\":4}");
 	work(&w);
 	tap_is(hear(&p), "{\"success\":true,\"action\":\"ping\",\"id\":4}", "a ping overtakes uploads");
-	tap_ok(sent(&w, "\"source\":\"w1/mine\",\"seq\":7") == 1,
+	tap_ok(sent("\"source\":\"w1/mine\",\"seq\":7") == 1,
 	    "a client's own numbers go out under its watchdog's code and its name");
 	ack(&w, "run", 1);
 	tap_is(hear(&p), "", "the second upload, settled first, waits for the first");
@@ -325,7 +257,7 @@ test_reject(void)
 	struct world w;
 	struct peer p;
 
-	begin(&w, usual(), 1 << 20);
+	begin(&w, world_usual(), 1 << 20);
 	connect_as(&w, &p, "w1");
 	say(&p, LOGS(RECORD("a") "," RECORD("b")));
 	work(&w);
@@ -344,7 +276,7 @@ test_forward(void)
 	struct world w;
 	struct peer a, b, c, other;
 
-	begin(&w, usual(), 1 << 20);
+	begin(&w, world_usual(), 1 << 20);
 	connect_as(&w, &a, "w1");
 	connect_as(&w, &b, "w1");
 	connect_as(&w, &c, "w1");
@@ -385,7 +317,7 @@ test_others(void)
 	struct peer a, b;
 	struct error e = { .text = "" };
 
-	begin(&w, usual(), 1 << 20);
+	begin(&w, world_usual(), 1 << 20);
 	connect_as(&w, &a, "w1");
 	connect_as(&w, &b, "w2");
 	tap_ok(serve_forward(w.serve, str_of(LINE("w1", "x", "else") LINE("w1", "y", "else")
@@ -410,7 +342,7 @@ test_full(void)
 	struct world w;
 	struct peer a, b, c;
 
-	begin(&w, usual(), 100);
+	begin(&w, world_usual(), 100);
 	connect_as(&w, &a, "w1");
 	connect_as(&w, &b, "w2");
 	connect_as(&w, &c, "w3");
@@ -424,17 +356,17 @@ test_full(void)
 	say(&c, "{\"action\":\"ping\"}");
 	tap_ok(strstr(hear(&c), "ping") != NULL, "and answered");
 	work(&w);
-	tap_ok(sent(&w, "a1") == 1 && sent(&w, "a2") == 0 && sent(&w, "b1") == 0,
+	tap_ok(sent("a1") == 1 && sent("a2") == 0 && sent("b1") == 0,
 	    "nothing goes to a full sink");
 	ack(&w, "run", 1);
-	tap_ok(strstr(hear(&a), "Inserted 1") != NULL && sent(&w, "a2") == 1 && sent(&w, "b1") == 0,
+	tap_ok(strstr(hear(&a), "Inserted 1") != NULL && sent("a2") == 1 && sent("b1") == 0,
 	    "when there is room again who waited longest goes first");
 	say(&c, LOGS(RECORD("c1")));
 	ack(&w, "run", 2);
-	tap_ok(sent(&w, "b1") == 1 && sent(&w, "c1") == 0, "and nobody overtakes");
+	tap_ok(sent("b1") == 1 && sent("c1") == 0, "and nobody overtakes");
 	ack(&w, "run", 3);
 	ack(&w, "run", 4);
-	tap_ok(sent(&w, "c1") == 1 && strstr(hear(&c), "Inserted 1") != NULL &&
+	tap_ok(sent("c1") == 1 && strstr(hear(&c), "Inserted 1") != NULL &&
 	    strstr(hear(&b), "Inserted 1") != NULL && session_reads(b.session), "all are served in the end");
 	disconnect(&a);
 	disconnect(&b);
@@ -462,7 +394,7 @@ test_permits(void)
 	size_t stopped = 0;
 	struct serve_stats stats;
 
-	begin(&w, usual(), 1 << 20);
+	begin(&w, world_usual(), 1 << 20);
 	for (int i = 0; i < PEERS; i++) {
 		connect_as(&w, &peers[i], "w1");
 		send_long(&peers[i], LONG - 4096);
@@ -491,7 +423,7 @@ test_permits(void)
 static void
 test_slow(void)
 {
-	struct serve_settings settings = usual();
+	struct serve_settings settings = world_usual();
 	struct world w;
 	struct peer a, b;
 	int i;
@@ -516,7 +448,7 @@ test_slow(void)
 static void
 test_rate(void)
 {
-	struct serve_settings settings = usual();
+	struct serve_settings settings = world_usual();
 	struct world w;
 	struct peer a, b;
 
@@ -546,7 +478,7 @@ test_first_message(void)
 	struct world w;
 	struct peer p;
 
-	begin(&w, usual(), 1 << 20);
+	begin(&w, world_usual(), 1 << 20);
 	connect_as(&w, &p, NULL);
 	say(&p, "{\"action\":\"ping\"}");
 	tap_ok(strstr(hear(&p), "true") != NULL, "without authentication anybody may");
@@ -571,7 +503,7 @@ test_stop(void)
 	struct world w;
 	struct peer a, b;
 
-	begin(&w, usual(), 1 << 20);
+	begin(&w, world_usual(), 1 << 20);
 	connect_as(&w, &a, "w1");
 	connect_as(&w, &b, "w1");
 	say(&a, LOGS(RECORD("a")));
@@ -596,7 +528,7 @@ test_unsettled(void)
 	struct world w;
 	struct peer a;
 
-	begin(&w, usual(), 1 << 20);
+	begin(&w, world_usual(), 1 << 20);
 	connect_as(&w, &a, "w1");
 	say(&a, LOGS(RECORD("a")));
 	work(&w);
