@@ -1,20 +1,13 @@
 #include "sqlite/pages.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "buf.h"
+#include "sqlite/pages_file.h"
 
 enum {
-	PAGE_DEFAULT = 4096,
 	LOCK_BYTE = 0x40000000,   /* the page at this offset holds nothing */
-	WAL_HEADER = 32,
-	WAL_FRAME = 24,           /* before each page */
 	MAP_ENTRY = 5,            /* of a map page: what sort, and the parent */
 	TREE_DEEPEST = 20,
 };
@@ -24,12 +17,7 @@ enum { MAP_ROOT = 1, MAP_FREE, MAP_OVERFLOW_FIRST, MAP_OVERFLOW, MAP_TREE };
 enum { INNER_INDEX = 2, INNER_TABLE = 5, LEAF_INDEX = 10, LEAF_TABLE = 13 };
 
 struct pages {
-	int fd, wal;               /* -1: there is no WAL */
-	uint32_t size, usable;     /* of a page; without what is reserved at its end */
-	uint32_t count;
-	bool mapped;               /* there are map pages */
-	struct pages_header header;
-	uint32_t *frames;          /* by page: its last frame in the WAL, from 1; 0: none */
+	struct pages_file file;
 	uint8_t *trees;            /* by page: its tree, as claimed */
 	unsigned char *page;       /* the page being looked at ... */
 	uint32_t page_number;      /* ... (0: none) */
@@ -37,216 +25,6 @@ struct pages {
 	uint32_t map_number;
 	struct buf payload;        /* of a record that does not lie on one page */
 };
-
-static uint32_t
-get32(const unsigned char *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-static uint32_t
-get16(const unsigned char *p)
-{
-	return (uint32_t)p[0] << 8 | p[1];
-}
-
-/* ---- the file and its WAL ----------------------------------------------------- */
-
-/* All of it, or zeros: false. */
-static bool
-read_at(int fd, uint64_t offset, unsigned char *to, size_t n)
-{
-	size_t have = 0;
-	ssize_t got;
-
-	while (have < n) {
-		got = pread(fd, to + have, n - have, (off_t)(offset + have));
-		if (got == -1 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			break;
-		have += (size_t)got;
-	}
-	if (have < n)
-		memset(to, 0, n);
-	return have == n;
-}
-
-/* Likewise; and a page of nothing but zeros is none. */
-static bool
-read_page(const struct pages *p, uint32_t page, unsigned char *to)
-{
-	uint32_t frame = p->frames[page];
-	bool whole = frame != 0 ? read_at(p->wal, WAL_HEADER + WAL_FRAME +
-	    (uint64_t)(frame - 1) * (p->size + WAL_FRAME), to, p->size) :
-	    read_at(p->fd, (uint64_t)(page - 1) * p->size, to, p->size);
-
-	return whole && (to[0] != 0 || memcmp(to, to + 1, p->size - 1) != 0);
-}
-
-static bool
-valid_size(uint32_t size)
-{
-	return size >= 512 && size <= 65536 && (size & (size - 1)) == 0;
-}
-
-/* The WAL's running checksum, over `n` bytes (a multiple of 8). */
-static void
-add_checksum(uint32_t sum[2], const unsigned char *p, size_t n, bool big)
-{
-	for (const unsigned char *end = p + n; p < end; p += 8) {
-		uint32_t a = get32(p), b = get32(p + 4);
-		sum[0] += (big ? a : __builtin_bswap32(a)) + sum[1];
-		sum[1] += (big ? b : __builtin_bswap32(b)) + sum[0];
-	}
-}
-
-/* The header of the WAL: whether it is one, of our page size. */
-static bool
-wal_begin(const struct pages *p, unsigned char header[WAL_HEADER], uint32_t sum[2], bool *big)
-{
-	uint32_t magic;
-
-	read_at(p->wal, 0, header, WAL_HEADER);
-	magic = get32(header);
-	*big = magic == 0x377f0683;
-	sum[0] = sum[1] = 0;
-	add_checksum(sum, header, 24, *big);
-	return (*big || magic == 0x377f0682) && get32(header + 8) == p->size &&
-	    sum[0] == get32(header + 24) && sum[1] == get32(header + 28);
-}
-
-/* Find the committed pages in the WAL: with `note` they are noted, else only the
- * size of the database after the last commit is found out (0: none). */
-static uint32_t
-wal_scan(struct pages *p, uint32_t last, bool note, uint32_t *commit)
-{
-	unsigned char header[WAL_HEADER], frame[WAL_FRAME];
-	uint32_t sum[2], count = 0;
-	bool big;
-
-	*commit = 0;
-	if (p->wal == -1 || !wal_begin(p, header, sum, &big))
-		return 0;
-	for (uint32_t i = 1; i <= last; i++) {
-		uint64_t at = WAL_HEADER + (uint64_t)(i - 1) * (p->size + WAL_FRAME);
-		uint32_t page;
-		read_at(p->wal, at, frame, sizeof(frame));
-		page = get32(frame);
-		if (page == 0 || memcmp(frame + 8, header + 16, 8) != 0)
-			break;
-		if (note) {
-			if (page <= p->count)
-				p->frames[page] = i;
-			continue;
-		}
-		read_at(p->wal, at + WAL_FRAME, p->other, p->size);
-		add_checksum(sum, frame, 8, big);
-		add_checksum(sum, p->other, p->size, big);
-		if (sum[0] != get32(frame + 16) || sum[1] != get32(frame + 20))
-			break;
-		if (get32(frame + 4) != 0) {
-			count = get32(frame + 4);
-			*commit = i;
-		}
-	}
-	return count;
-}
-
-/* The page size, from whichever header can be believed. */
-static uint32_t
-find_size(const struct pages *p, const unsigned char header[100])
-{
-	unsigned char wal[WAL_HEADER];
-	uint32_t size = get16(header + 16) == 1 ? 65536 : get16(header + 16);
-
-	if (memcmp(header, "SQLite format 3", 16) == 0 && valid_size(size))
-		return size;
-	if (p->wal != -1) {
-		read_at(p->wal, 0, wal, sizeof(wal));
-		if ((get32(wal) | 1) == 0x377f0683 && valid_size(get32(wal + 8)))
-			return get32(wal + 8);
-	}
-	return PAGE_DEFAULT;
-}
-
-/* What page 1, as the WAL has it, says of all. */
-static void
-read_header(struct pages *p, uint64_t file_pages)
-{
-	const unsigned char *h = p->other;
-	uint32_t size;
-
-	read_page(p, 1, p->other);
-	size = get16(h + 16) == 1 ? 65536 : get16(h + 16);
-	p->header.sound = memcmp(h, "SQLite format 3", 16) == 0 && size == p->size &&
-	    h[20] <= p->size - 480 && h[21] == 64 && h[22] == 32 && h[23] == 32;
-	p->usable = p->size - (p->header.sound ? h[20] : 0);
-	p->mapped = !p->header.sound || get32(h + 52) != 0;
-	p->header.cut = p->header.sound && get32(h + 28) > file_pages && get32(h + 28) > p->count;
-	p->header.application_id = get32(h + 68);
-	p->header.user_version = get32(h + 60);
-}
-
-/* How many pages, and which of them the WAL has. */
-static int
-survey(struct pages *p, const char *path, struct error *e)
-{
-	unsigned char header[100];
-	struct stat st;
-	uint64_t count;
-	uint32_t commit, committed;
-
-	if (fstat(p->fd, &st) == -1)
-		return error_errno(e, errno, "%s", path);
-	read_at(p->fd, 0, header, sizeof(header));
-	p->size = find_size(p, header);
-	if ((p->page = malloc(p->size)) == NULL || (p->map = malloc(p->size)) == NULL ||
-	    (p->other = malloc(p->size)) == NULL)
-		return error_memory(e);
-	count = ((uint64_t)st.st_size + p->size - 1) / p->size;
-	committed = wal_scan(p, UINT32_MAX - 1, false, &commit);
-	if (committed > count + commit)   /* each page that is new has a frame */
-		committed = (uint32_t)count + commit;
-	p->count = commit != 0 ? committed : count < UINT32_MAX - 1 ? (uint32_t)count : UINT32_MAX - 1;
-	if (p->count == 0)
-		return error_set(e, ERROR_INVALID, "%s: is empty", path);
-	p->frames = calloc((size_t)p->count + 1, sizeof(*p->frames));
-	p->trees = calloc((size_t)p->count + 1, sizeof(*p->trees));
-	if (p->frames == NULL || p->trees == NULL)
-		return error_memory(e);
-	wal_scan(p, commit, true, &commit);
-	read_header(p, count);
-	return 0;
-}
-
-/* The file and, beside it (not beside a link to it), its WAL if it has one. */
-static int
-open_files(struct pages *p, const char *path, struct error *e)
-{
-	char *file = realpath(path, NULL), *wal = NULL;
-	size_t size;
-	int rc = -1;
-
-	if (file == NULL || (p->fd = open(file, O_RDONLY | O_CLOEXEC)) == -1) {
-		error_errno(e, errno, "%s", path);
-		goto out;
-	}
-	size = strlen(file) + sizeof("-wal");
-	if ((wal = malloc(size)) == NULL) {
-		error_memory(e);
-		goto out;
-	}
-	snprintf(wal, size, "%s-wal", file);
-	if ((p->wal = open(wal, O_RDONLY | O_CLOEXEC)) == -1 && errno != ENOENT)
-		error_errno(e, errno, "%s", wal);
-	else
-		rc = 0;
-out:
-	free(file);
-	free(wal);
-	return rc;
-}
 
 struct pages *
 pages_open(const char *path, struct error *e)
@@ -257,10 +35,18 @@ pages_open(const char *path, struct error *e)
 		error_memory(e);
 		return NULL;
 	}
-	p->fd = p->wal = -1;
-	if (open_files(p, path, e) == -1 || survey(p, path, e) == -1)
-		pages_close(&p);
-	return p;
+	if (pages_file_open(&p->file, path, e) == -1)
+		goto fail;
+	p->trees = calloc((size_t)p->file.count + 1, sizeof(*p->trees));
+	p->page = malloc(p->file.size);
+	p->map = malloc(p->file.size);
+	p->other = malloc(p->file.size);
+	if (p->trees != NULL && p->page != NULL && p->map != NULL && p->other != NULL)
+		return p;
+	error_memory(e);
+fail:
+	pages_close(&p);
+	return NULL;
 }
 
 void
@@ -270,11 +56,7 @@ pages_close(struct pages **pp)
 
 	if (p == NULL)
 		return;
-	if (p->fd != -1)
-		close(p->fd);
-	if (p->wal != -1)
-		close(p->wal);
-	free(p->frames);
+	pages_file_close(&p->file);
 	free(p->trees);
 	free(p->page);
 	free(p->map);
@@ -287,13 +69,13 @@ pages_close(struct pages **pp)
 uint32_t
 pages_count(const struct pages *p)
 {
-	return p->count;
+	return p->file.count;
 }
 
 const struct pages_header *
 pages_header(const struct pages *p)
 {
-	return &p->header;
+	return &p->file.header;
 }
 
 /* ---- the map -------------------------------------------------------------------- */
@@ -301,14 +83,14 @@ pages_header(const struct pages *p)
 static bool
 is_lock_page(const struct pages *p, uint32_t page)
 {
-	return page == LOCK_BYTE / p->size + 1;
+	return page == LOCK_BYTE / p->file.size + 1;
 }
 
 /* The map page that tells of `page`. */
 static uint32_t
 map_page_of(const struct pages *p, uint32_t page)
 {
-	uint32_t each = p->usable / MAP_ENTRY + 1, map = (page - 2) / each * each + 2;
+	uint32_t each = p->file.usable / MAP_ENTRY + 1, map = (page - 2) / each * each + 2;
 
 	return is_lock_page(p, map) ? map + 1 : map;
 }
@@ -321,23 +103,23 @@ map_entry(struct pages *p, uint32_t page, uint32_t *parent)
 	uint32_t map, at;
 
 	*parent = 0;
-	if (!p->mapped || page < 3)
+	if (!p->file.mapped || page < 3)
 		return page == 1 ? MAP_ROOT : 0;
 	map = map_page_of(p, page);
-	if (map >= page || map > p->count)
+	if (map >= page || map > p->file.count)
 		return 0;
 	at = MAP_ENTRY * (page - map - 1);
-	if (at + MAP_ENTRY > p->usable)
+	if (at + MAP_ENTRY > p->file.usable)
 		return 0;
 	if (p->map_number != map) {
-		read_page(p, map, p->map);
+		pages_file_read(&p->file, map, p->map);
 		p->map_number = map;
 	}
 	entry = p->map + at;
-	*parent = get32(entry + 1);
+	*parent = page_u32(entry + 1);
 	if (entry[0] < MAP_ROOT || entry[0] > MAP_TREE)
 		return 0;
-	if (entry[0] > MAP_FREE && (*parent == 0 || *parent > p->count || *parent == page))
+	if (entry[0] > MAP_FREE && (*parent == 0 || *parent > p->file.count || *parent == page))
 		return 0;
 	return entry[0];
 }
@@ -380,17 +162,17 @@ read_node(const struct pages *p, uint32_t page, const unsigned char *bytes, stru
 	if (n->type != INNER_INDEX && n->type != INNER_TABLE && n->type != LEAF_INDEX &&
 	    n->type != LEAF_TABLE)
 		return false;
-	n->cells = get16(bytes + at + 3);
-	n->right = is_inner(n) ? get32(bytes + at + 8) : 0;
+	n->cells = page_u16(bytes + at + 3);
+	n->right = is_inner(n) ? page_u32(bytes + at + 8) : 0;
 	n->pointers = at + (is_inner(n) ? 12 : 8);
-	return n->pointers + 2 * n->cells <= p->usable;
+	return n->pointers + 2 * n->cells <= p->file.usable;
 }
 
 static const unsigned char *
 load(struct pages *p, uint32_t page)
 {
 	if (p->page_number != page) {
-		read_page(p, page, p->page);
+		pages_file_read(&p->file, page, p->page);
 		p->page_number = page;
 	}
 	return p->page;
@@ -404,7 +186,7 @@ push_child(struct pages *p, uint32_t page, uint32_t parent, uint8_t tree, struct
 	uint32_t mapped;
 	int entry;
 
-	if (page == 0 || page > p->count || p->trees[page] != 0)
+	if (page == 0 || page > p->file.count || p->trees[page] != 0)
 		return 0;
 	entry = map_entry(p, page, &mapped);
 	if (entry != 0 && (entry != (parent != 0 ? MAP_TREE : MAP_ROOT) || mapped != parent))
@@ -430,9 +212,9 @@ pages_claim(struct pages *p, uint32_t root, uint8_t tree, struct error *e)
 			continue;
 		rc = push_child(p, n.right, page, tree, &todo);
 		for (uint32_t i = 0; rc == 0 && i < n.cells; i++) {
-			uint32_t cell = get16(bytes + n.pointers + 2 * i);
-			if (cell + 4 <= p->usable)
-				rc = push_child(p, get32(bytes + cell), page, tree, &todo);
+			uint32_t cell = page_u16(bytes + n.pointers + 2 * i);
+			if (cell + 4 <= p->file.usable)
+				rc = push_child(p, page_u32(bytes + cell), page, tree, &todo);
 		}
 	}
 	buf_free(&todo);
@@ -447,10 +229,10 @@ pages_sort(struct pages *p, uint32_t page)
 	struct node n;
 
 	if (is_lock_page(p, page) || entry == MAP_FREE || entry == MAP_OVERFLOW_FIRST ||
-	    entry == MAP_OVERFLOW || (p->mapped && page > 1 && map_page_of(p, page) == page))
+	    entry == MAP_OVERFLOW || (p->file.mapped && page > 1 && map_page_of(p, page) == page))
 		return PAGES_OTHER;
 	if (!read_node(p, page, load(p, page), &n))
-		return p->mapped || p->trees[page] != 0 ? PAGES_BAD : PAGES_OTHER;
+		return p->file.mapped || p->trees[page] != 0 ? PAGES_BAD : PAGES_OTHER;
 	return n.type == LEAF_TABLE ? PAGES_ROWS : n.type == INNER_TABLE ? PAGES_INNER :
 	    PAGES_ENTRIES;
 }
@@ -545,12 +327,12 @@ parse_record(struct span payload, struct pages_record *r)
 static uint64_t
 local_size(const struct pages *p, bool table, uint64_t size)
 {
-	uint64_t most = table ? p->usable - 35 : (p->usable - 12) * 64 / 255 - 23;
-	uint64_t least = (p->usable - 12) * 32 / 255 - 23, local;
+	uint64_t most = table ? p->file.usable - 35 : (p->file.usable - 12) * 64 / 255 - 23;
+	uint64_t least = (p->file.usable - 12) * 32 / 255 - 23, local;
 
 	if (size <= most)
 		return size;
-	local = least + (size - least) % (p->usable - 4);
+	local = least + (size - least) % (p->file.usable - 4);
 	return local <= most ? local : least;
 }
 
@@ -562,25 +344,25 @@ follow(struct pages *p, uint32_t page, struct span local, uint64_t size, uint32_
 	int want = MAP_OVERFLOW_FIRST;
 
 	p->payload.len = 0;
-	if (size > (uint64_t)p->count * p->usable ||
+	if (size > (uint64_t)p->file.count * p->file.usable ||
 	    buf_add(&p->payload, local.p, (size_t)(local.end - local.p)) == -1)
 		return false;
 	while (p->payload.len < size) {
 		uint32_t parent;
 		uint64_t n = size - p->payload.len;
 		int entry;
-		if (next == 0 || next > p->count)
+		if (next == 0 || next > p->file.count)
 			return false;
 		entry = map_entry(p, next, &parent);
 		if (entry != 0 && (entry != want || parent != page))
 			return false;
-		if (!read_page(p, next, p->other))
+		if (!pages_file_read(&p->file, next, p->other))
 			return false;
-		n = n < p->usable - 4 ? n : p->usable - 4;
+		n = n < p->file.usable - 4 ? n : p->file.usable - 4;
 		if (buf_add(&p->payload, p->other + 4, n) == -1)
 			return false;
 		page = next;
-		next = get32(p->other);
+		next = page_u32(p->other);
 		want = MAP_OVERFLOW;
 	}
 	return next == 0;
@@ -606,7 +388,7 @@ read_cell(struct pages *p, uint32_t page, const struct node *n, struct span cell
 	payload = (struct span){ cell.p, cell.p + local };
 	if (local < size) {
 		if (cell.end - payload.end < 4 ||
-		    !follow(p, page, payload, size, get32(payload.end)))
+		    !follow(p, page, payload, size, page_u32(payload.end)))
 			return false;
 		payload.p = (const unsigned char *)p->payload.data;
 		payload.end = payload.p + size;
@@ -627,9 +409,9 @@ pages_records(struct pages *p, uint32_t page,
 	if (!read_node(p, page, bytes, &n) || n.type == INNER_TABLE)
 		return 0;
 	for (uint32_t i = 0; i < n.cells; i++) {
-		uint32_t at = get16(bytes + n.pointers + 2 * i);
-		if (at < n.pointers + 2 * n.cells || at >= p->usable ||
-		    !read_cell(p, page, &n, (struct span){ bytes + at, bytes + p->usable }, &r))
+		uint32_t at = page_u16(bytes + n.pointers + 2 * i);
+		if (at < n.pointers + 2 * n.cells || at >= p->file.usable ||
+		    !read_cell(p, page, &n, (struct span){ bytes + at, bytes + p->file.usable }, &r))
 			bad++;
 		else if (each(arg, &r) == -1)
 			return -1;

@@ -11,7 +11,7 @@
  *   every.c   all that match, in no order            tally.c   counting them
  *   watch.c   waiting for news                       care.c    statistics
  *   backup.c  a copy of one moment                   verify.c  looking through everything
- *   salvage.c what a damaged store still holds; wreck.c, pages.c: finding it there
+ *   salvage.c what a damaged store still holds; wreck.c, pages.c, pages_file.c: finding it there
  *   purge.c   forgetting                             reserve.c room on a full disk
  *   turn.c    whose turn it is to write
  */
