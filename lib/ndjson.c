@@ -5,17 +5,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "ndjson_mend.h"
 #include "scan.h"
 #include "utf8.h"
 
 /*
  * The slow reader. jansson judges the line and gives the values of our members;
  * the text of the others is taken from the line itself, so that numbers come
- * out as they came in. Two things that are JSON are put right in a copy before
- * jansson, which refuses them, sees the line: a lone surrogate becomes U+FFFD,
- * and a number that neither 64 bits nor a double can hold becomes null (where
- * it is ours, its text is looked at again). Every replacement is as long as
- * what it replaces, so that jansson's error positions are those of the line.
+ * out as they came in. What is JSON and yet refused by jansson is put right in a
+ * copy before it sees the line (ndjson_mend.h), so that its error positions are
+ * those of the line; of a number that is ours, and was too large, the text is
+ * looked at again.
  */
 struct ndjson {
 	struct ndjson_defaults defaults;
@@ -78,103 +78,6 @@ uint64_t
 ndjson_replaced(const struct ndjson *r)
 {
 	return r->replaced;
-}
-
-/* ---- what jansson cannot take ------------------------------------------- */
-
-/* Overwrite `n` bytes of *text, a slice of `line` or of the copy `b` that the
- * first call makes, at `at`. */
-static int
-overwrite(struct buf *b, struct str *text, size_t at, const char *with, size_t n)
-{
-	if (text->data != b->data) {
-		b->len = 0;
-		if (buf_add_str(b, *text) == -1)
-			return -1;
-		*text = (struct str){ b->data, b->len };
-	}
-	memcpy(b->data + at, with, n);
-	return 0;
-}
-
-/* Lone surrogates: "\ud800" becomes "\ufffd". (A backslash stands only within a
- * string, or the line is no JSON anyway.) */
-static int
-mend_surrogates(struct buf *copy, struct str *text, uint64_t *replaced)
-{
-	const char *start = text->data, *p = start, *end = p + text->len;
-	int c, next;
-
-	while (p < end && (p = memchr(p, '\\', (size_t)(end - p))) != NULL) {
-		if (end - p < 6 || p[1] != 'u') {
-			p += 2;
-			continue;
-		}
-		c = scan_hex4(p + 2, end);
-		p += 6;
-		if (c < 0xd800 || c > 0xdfff)
-			continue;
-		if (c < 0xdc00 && end - p >= 6 && p[0] == '\\' && p[1] == 'u') {
-			next = scan_hex4(p + 2, end);
-			if (next >= 0xdc00 && next <= 0xdfff) {
-				p += 6;
-				continue;
-			}
-		}
-		if (overwrite(copy, text, (size_t)(p - 4 - start), "fffd", 4) == -1)
-			return -1;
-		++*replaced;
-	}
-	return 0;
-}
-
-/* Does jansson refuse this number for its size? */
-static int
-too_large(const struct decimal *d, bool *large)
-{
-	int64_t integer;
-	double real;
-
-	if (d->whole) {
-		*large = !decimal_integer(d, &integer);
-		return 0;
-	}
-	if (decimal_double(d, &real) == -1)
-		return -1;
-	*large = isinf(real);
-	return 0;
-}
-
-/* Numbers too large for jansson: "1e999" becomes "null ". */
-static int
-mend_numbers(struct scanner *s, struct buf *copy, struct str *text)
-{
-	struct decimal d;
-	const char *end;
-	size_t at;
-	bool large;
-
-	scan_begin(s, *text);
-	while (s->p < s->end) {
-		if (*s->p == '"') {
-			if (!scan_skip_string(s))
-				break;
-		} else if (*s->p != '-' && (*s->p < '0' || *s->p > '9')) {
-			s->p++;
-		} else {
-			if ((end = decimal_scan(s->p, s->end, &d)) == NULL)
-				break;
-			if (too_large(&d, &large) == -1)
-				return -1;
-			at = (size_t)(s->p - s->start);
-			if (large && overwrite(copy, text, at, "null", 4) == -1)
-				return -1;
-			if (large)
-				memset(copy->data + at + 4, ' ', d.text.len - 4);
-			s->p = end;
-		}
-	}
-	return 0;
 }
 
 /* ---- jansson ------------------------------------------------------------ */
@@ -243,13 +146,13 @@ load(struct ndjson *r, struct str line, struct str *text, uint64_t *replaced, st
 		    (size_t)(nul - line.data) + 1);
 	/* In not_json() the scanner must not want for memory, too. */
 	if (buf_reserve(&r->scanner.text, line.len) == -1 ||
-	    mend_surrogates(&r->mended, text, replaced) == -1)
+	    ndjson_mend_surrogates(&r->mended, text, replaced) == -1)
 		return error_memory(e);
 	shown = *text;
 	r->root = json_loadb(shown.data, shown.len, flags, &j);
 	if (r->root == NULL && j.text[0] != '\0' &&
 	    json_error_code(&j) == json_error_numeric_overflow) {
-		if (mend_numbers(&r->scanner, &r->digestible, &shown) == -1)
+		if (ndjson_mend_numbers(&r->scanner, &r->digestible, &shown) == -1)
 			return error_memory(e);
 		r->root = json_loadb(shown.data, shown.len, flags, &j);
 	}
