@@ -1,6 +1,6 @@
 /*
- * crypto.h - the little cryptography that telling who is there needs; the only
- * user of OpenSSL's.
+ * crypto.h - the little cryptography that telling who is there needs; the
+ * library's only user of OpenSSL.
  *
  * All of it may be called from any thread. Failures leave nothing behind in
  * OpenSSL's queue of errors, which TLS in the same thread would trip over.

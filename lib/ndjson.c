@@ -7,6 +7,7 @@
 
 #include "ndjson_mend.h"
 #include "scan.h"
+#include "source.h"
 #include "utf8.h"
 
 /*
@@ -325,9 +326,9 @@ get_number(const struct found *source, const struct found *seq, struct ndjson_li
 		return error_set(e, ERROR_INVALID, "seq: missing beside source");
 	if (get_string(source, "source", &name, e) == -1 || get_integer(seq, "seq", &n, e) == -1)
 		return -1;
-	if (name.len < 1 || name.len > SCAN_SOURCE_MAX)
+	if (name.len < 1 || name.len > SOURCE_MAX)
 		return error_set(e, ERROR_INVALID, "source: must have 1 to %d bytes",
-		    SCAN_SOURCE_MAX);
+		    SOURCE_MAX);
 	if (n < 0)
 		return error_set(e, ERROR_INVALID, "seq: must not be negative");
 	out->source = name;
@@ -450,7 +451,7 @@ ndjson_read_next(struct ndjson *r, struct str *rest, struct ndjson_line *out, st
 static bool
 peek_source(struct scanner *s, struct str *source)
 {
-	return scan_string(s, source) && source->len >= 1 && source->len <= SCAN_SOURCE_MAX;
+	return scan_string(s, source) && source->len >= 1 && source->len <= SOURCE_MAX;
 }
 
 static bool
@@ -524,9 +525,9 @@ ndjson_read_answer(struct ndjson *r, struct str line, struct ndjson_answer *out,
 	seq = json_object_get(body, "seq");
 	reason = json_object_get(body, "reason");
 	if (!json_is_string(source) || json_string_length(source) < 1 ||
-	    json_string_length(source) > SCAN_SOURCE_MAX)
+	    json_string_length(source) > SOURCE_MAX)
 		return error_set(e, ERROR_INVALID, "%s: source: must be a string of 1 to %d bytes",
-		    types[out->type], SCAN_SOURCE_MAX);
+		    types[out->type], SOURCE_MAX);
 	if (!json_is_integer(seq) || json_integer_value(seq) < 0)
 		return error_set(e, ERROR_INVALID, "%s: seq: must be an integer, not negative",
 		    types[out->type]);

@@ -5,6 +5,7 @@
 #endif
 
 #include "scan.h"
+#include "source.h"
 
 static const char source[] = "{\"source\":\"", seq[] = "\",\"seq\":";
 
@@ -17,7 +18,7 @@ take_name(const char **p, const char *end, struct str *name)
 	while (*p < end && **p >= ' ' && **p <= '~' && **p != '"' && **p != '\\')
 		++*p;
 	*name = (struct str){ start, (size_t)(*p - start) };
-	return name->len >= 1 && name->len <= SCAN_SOURCE_MAX;
+	return name->len >= 1 && name->len <= SOURCE_MAX;
 }
 
 /* Does a name that may be one of the number's, or may turn out to be once its escapes are undone,

@@ -7,6 +7,7 @@
 #include <emmintrin.h>
 #endif
 
+#include "source.h"
 #include "utf8.h"
 
 #define EXTRAS_MAX 32   /* members that are not ours; jansson's hash table is better at more */
@@ -498,7 +499,7 @@ take_member(struct scanner *s, struct draft *d)
 		return scan_string(s, &l->record.message);
 	case MEMBER_SOURCE:
 		return scan_string(s, &l->source) && l->source.len >= 1 &&
-		    l->source.len <= SCAN_SOURCE_MAX;
+		    l->source.len <= SOURCE_MAX;
 	default:
 		return take_integer(s, &l->seq) && l->seq >= 0;
 	}

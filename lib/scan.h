@@ -61,8 +61,6 @@ scan_digits(const char **p, const char *end, int64_t *out)
 	return *p - start == 1 || (*p - start > 1 && *start != '0');
 }
 
-#define SCAN_SOURCE_MAX 255   /* bytes */
-
 /* Start over on another line. What came out of the last one is gone. */
 void scan_begin(struct scanner *s, struct str line);
 void scan_free(struct scanner *s);

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "source.h"
+
 void
 sink_queue_free(struct sink_queue *q)
 {
@@ -14,8 +16,8 @@ sink_queue_new_parcel(struct sink_queue *q, struct str source, struct error *e)
 {
 	struct sink_parcel *p;
 
-	if (source.len < 1 || source.len > SINK_SOURCE_MAX) {
-		error_set(e, ERROR_USAGE, "a source must have 1 to %d bytes", SINK_SOURCE_MAX);
+	if (source.len < 1 || source.len > SOURCE_MAX) {
+		error_set(e, ERROR_USAGE, "a source must have 1 to %d bytes", SOURCE_MAX);
 		return NULL;
 	}
 	if ((p = calloc(1, sizeof(*p))) == NULL ||

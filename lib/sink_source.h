@@ -13,8 +13,6 @@
 
 #include "str.h"
 
-#define SINK_SOURCE_MAX 255   /* bytes of a name */
-
 struct sink_parcel;
 struct sink_source {
 	struct sink_parcel *first, *last;   /* offered and unsettled, in their order */
