@@ -172,7 +172,7 @@ copy_attached(struct backup *b, int (*step)(struct backup *, struct error *), st
 
 	memcpy(copied, b->copied, sizeof(copied));
 	if (db_exec(b->to.db, "BEGIN", e) == -1 ||
-	    db_get_int(b->to.db, "SELECT store FROM old.head", 0, &id, e) == -1)
+	    db_get_int(b->to.db, "SELECT store FROM old.head", &id, e) == -1)
 		return -1;
 	if (id != b->s->id)
 		return error_set(e, ERROR_GONE, "%s: was replaced by another store", b->s->path);

@@ -225,7 +225,7 @@ db_exec(struct db *d, const char *sql, struct error *e)
 }
 
 int
-db_get_int(struct db *d, const char *sql, int64_t otherwise, int64_t *value, struct error *e)
+db_get_int(struct db *d, const char *sql, int64_t *value, struct error *e)
 {
 	struct stmt *st = db_prepare(d, sql, e);
 	int rc;
@@ -233,7 +233,7 @@ db_get_int(struct db *d, const char *sql, int64_t otherwise, int64_t *value, str
 	if (st == NULL)
 		return -1;
 	if ((rc = stmt_step(st, e)) != -1)
-		*value = rc == 1 ? stmt_int(st, 0) : otherwise;
+		*value = rc == 1 ? stmt_int(st, 0) : 0;
 	stmt_free(&st);
 	return rc == -1 ? -1 : 0;
 }

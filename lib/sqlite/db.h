@@ -44,8 +44,8 @@ void db_persist_wal(struct db *d);
 
 /* Run SQL text; rows are thrown away. */
 int db_exec(struct db *d, const char *sql, struct error *e);
-/* The first column of the first row, as an integer; `otherwise` if no row. */
-int db_get_int(struct db *d, const char *sql, int64_t otherwise, int64_t *value, struct error *e);
+/* The first column of the first row, as an integer; 0 if there is no row. */
+int db_get_int(struct db *d, const char *sql, int64_t *value, struct error *e);
 
 /* Roll back if a transaction is open; a failure in it has been reported already. */
 void db_rollback(struct db *d);

@@ -130,9 +130,9 @@ sqlite_check_schema(struct db *db, const char *path, bool write, struct error *e
 {
 	int64_t version, application, tables;
 
-	if (db_get_int(db, "PRAGMA user_version", 0, &version, e) == -1 ||
-	    db_get_int(db, "PRAGMA application_id", 0, &application, e) == -1 ||
-	    db_get_int(db, "SELECT count(*) FROM sqlite_schema", 0, &tables, e) == -1)
+	if (db_get_int(db, "PRAGMA user_version", &version, e) == -1 ||
+	    db_get_int(db, "PRAGMA application_id", &application, e) == -1 ||
+	    db_get_int(db, "SELECT count(*) FROM sqlite_schema", &tables, e) == -1)
 		return -1;
 	if (application != SQLITE_APPLICATION_ID)
 		return tables == 0 && version == 0 ?

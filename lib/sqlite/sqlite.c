@@ -156,7 +156,7 @@ open_once(const char *path, enum store_mode mode, struct error *e)
 	s->mode = mode;
 	if ((mode == STORE_READ ? connect_reader(s, e) : connect_writer(s, e)) == -1 ||
 	    sqlite_check_schema(s->db, s->path, mode != STORE_READ, e) == -1 ||
-	    db_get_int(s->db, "SELECT store FROM head", 0, &s->id, e) == -1 ||
+	    db_get_int(s->db, "SELECT store FROM head", &s->id, e) == -1 ||
 	    open_names(s, e) == -1)
 		goto fail;
 	if (s->id == 0) {

@@ -162,7 +162,7 @@ root_of(const char *table)
 	int64_t root;
 
 	snprintf(sql, sizeof(sql), "SELECT rootpage FROM sqlite_schema WHERE name = '%s'", table);
-	if (db == NULL || db_get_int(db, sql, 0, &root, &e) == -1 || root == 0)
+	if (db == NULL || db_get_int(db, sql, &root, &e) == -1 || root == 0)
 		fixture_fail(sql, e.text);
 	db_close(&db);
 	return (size_t)root;
