@@ -2,10 +2,10 @@
 
 #include <math.h>
 
-/* Overwrite `n` bytes of *text, a slice of `line` or of the copy `b` that the
- * first call makes, at `at`. */
+/* Overwrite four bytes of *text, which is the line or the copy `b` that the first call
+ * makes, at `at`. */
 static int
-overwrite(struct buf *b, struct str *text, size_t at, const char *with, size_t n)
+overwrite(struct buf *b, struct str *text, size_t at, const char with[4])
 {
 	if (text->data != b->data) {
 		b->len = 0;
@@ -13,7 +13,7 @@ overwrite(struct buf *b, struct str *text, size_t at, const char *with, size_t n
 			return -1;
 		*text = (struct str){ b->data, b->len };
 	}
-	memcpy(b->data + at, with, n);
+	memcpy(b->data + at, with, 4);
 	return 0;
 }
 
@@ -40,7 +40,7 @@ ndjson_mend_surrogates(struct buf *copy, struct str *text, uint64_t *replaced)
 				continue;
 			}
 		}
-		if (overwrite(copy, text, (size_t)(p - 4 - start), "fffd", 4) == -1)
+		if (overwrite(copy, text, (size_t)(p - 4 - start), "fffd") == -1)
 			return -1;
 		++*replaced;
 	}
@@ -85,7 +85,7 @@ ndjson_mend_numbers(struct scanner *s, struct buf *copy, struct str *text)
 			if (too_large(&d, &large) == -1)
 				return -1;
 			at = (size_t)(s->p - s->start);
-			if (large && overwrite(copy, text, at, "null", 4) == -1)
+			if (large && overwrite(copy, text, at, "null") == -1)
 				return -1;
 			if (large)
 				memset(copy->data + at + 4, ' ', d.text.len - 4);
