@@ -15,6 +15,7 @@
 
 #include "cli.h"
 #include "notify.h"
+#include "peer.h"
 #include "progress.h"
 #include "when.h"
 
@@ -26,163 +27,35 @@
 #define PATIENCE 2.0              /* seconds for answers to leave after a signal, */
 #define PATIENCE_REMOTE 5.0       /* and for a distant store to answer */
 
-enum watch_kind { WATCH_SIGNAL, WATCH_SETTLED, WATCH_LISTENER, WATCH_INPUT, WATCH_ANSWERS };
-
-struct watch {
-	enum watch_kind kind;
-	int fd;
-	bool on;
-	void *who;         /* a peer, or a listener */
-};
-
-/* A producer, and how it is waited for. */
-struct peer {
-	struct producer *producer;
-	struct watch in, out;
-	bool always;       /* its input is a file, which is always ready */
-	bool connection;   /* it came in on a socket */
-	bool ended;        /* on the list of those to be freed after this round */
-	struct peer *prev, *next;
-};
-
 struct loop {
 	const struct loop_setup *setup;
 	struct loop_result *result;
 	struct intake *intake;
 	struct pipeline *pipeline;
-	int epoll;
+	struct peers peers;
 	struct watch signals, settled;
 	struct watch *doors;          /* one a listener */
 	size_t door_count;
 	bool accepting;
-	struct peer *peers, *ended;
 	size_t connections;
-	struct peer *reader;          /* of the files, one after another */
 	size_t next_file;
 	struct batch *batch;          /* being filled in this round */
 	bool full;                    /* there was no batch to fill */
-	bool waiters;                 /* some wait for a permit */
 	double reopen;                /* when to accept again, if nobody leaves before */
 	double complain;              /* not before that, again, of that */
 	double deadline;              /* once stopped, for answers to leave, */
 	double give_up;               /* and for a distant store to answer */
 };
 
-/* ---- watches ---- */
-
-/* Turn a watch on or off. A descriptor that is always ready (EPERM: a file)
- * stays off; `always`, if not NULL, says so. */
-static int
-watch_set(struct loop *l, struct watch *w, bool on, bool *always, struct error *e)
-{
-	struct epoll_event ev = { .events = w->kind == WATCH_ANSWERS ? EPOLLOUT : EPOLLIN,
-	    .data.ptr = w };
-
-	if (w->on == on)
-		return 0;
-	if (epoll_ctl(l->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, w->fd, &ev) == -1) {
-		if (errno != EPERM || always == NULL)
-			return error_errno(e, errno, "epoll_ctl");
-		*always = true;
-		return 0;
-	}
-	w->on = on;
-	return 0;
-}
+/* ---- those who come and go ---- */
 
 static int
 doors_set(struct loop *l, bool open, struct error *e)
 {
 	l->accepting = open;
 	for (size_t i = 0; i < l->door_count; i++)
-		if (watch_set(l, &l->doors[i], open, NULL, e) == -1)
+		if (watch_set(l->peers.epoll, &l->doors[i], open, NULL, e) == -1)
 			return -1;
-	return 0;
-}
-
-/* ---- peers ---- */
-
-static void
-close_own(struct watch *w)
-{
-	if (w->fd > STDERR_FILENO)
-		close(w->fd);
-	w->fd = -1;
-}
-
-static void
-peer_free(struct loop *l, struct peer *p)
-{
-	struct error e;
-
-	watch_set(l, &p->in, false, NULL, &e);
-	watch_set(l, &p->out, false, NULL, &e);
-	close_own(&p->in);
-	close_own(&p->out);
-	producer_free(&p->producer);
-	free(p);
-}
-
-/* The descriptors are the peer's from now on (but for standard ones), also on
- * failure. */
-static struct peer *
-peer_new(struct loop *l, const char *name, int in, int out, struct error *e)
-{
-	struct peer *p = calloc(1, sizeof(*p));
-
-	if (p == NULL) {
-		close_own(&(struct watch){ .fd = in });
-		close_own(&(struct watch){ .fd = out });
-		error_memory(e);
-		return NULL;
-	}
-	p->in = (struct watch){ .kind = WATCH_INPUT, .fd = in, .who = p };
-	p->out = (struct watch){ .kind = WATCH_ANSWERS, .fd = out, .who = p };
-	if ((p->producer = producer_new(name, in, out, e)) == NULL) {
-		peer_free(l, p);
-		return NULL;
-	}
-	p->producer->owner = p;
-	if ((p->next = l->peers) != NULL)
-		p->next->prev = p;
-	l->peers = p;
-	return p;
-}
-
-/* May it be read from now? */
-static bool
-is_readable(const struct producer *p)
-{
-	return p->in != -1 && !p->waiting && p->answers.len <= PRODUCER_ANSWERS;
-}
-
-/* Wait for what this peer needs now; if that is nothing any more, end it. */
-static int
-peer_update(struct loop *l, struct peer *p, struct error *e)
-{
-	struct producer *pr = p->producer;
-
-	if (p->ended)
-		return 0;
-	if (pr->waiting)
-		l->waiters = true;
-	if (!p->always && watch_set(l, &p->in, is_readable(pr), &p->always, e) == -1)
-		return -1;
-	if (pr->in == -1)
-		close_own(&p->in);
-	if (watch_set(l, &p->out, pr->answers.len > 0, NULL, e) == -1)
-		return -1;
-	if (pr->in != -1 || pr->marks > 0 || pr->answers.len > 0 || p == l->reader)
-		return 0;
-	p->ended = true;
-	if (p->prev != NULL)
-		p->prev->next = p->next;
-	else
-		l->peers = p->next;
-	if (p->next != NULL)
-		p->next->prev = p->prev;
-	p->next = l->ended;
-	l->ended = p;
 	return 0;
 }
 
@@ -192,10 +65,10 @@ bury(struct loop *l, struct error *e)
 {
 	struct peer *p;
 
-	while ((p = l->ended) != NULL) {
-		l->ended = p->next;
+	while ((p = l->peers.ended) != NULL) {
+		l->peers.ended = p->next;
 		l->connections -= p->connection;
-		peer_free(l, p);
+		peer_free(&l->peers, p);
 		if (!l->accepting && doors_set(l, true, e) == -1)
 			return -1;
 	}
@@ -220,7 +93,7 @@ static int
 next_file(struct loop *l, struct error *e)
 {
 	const struct loop_setup *s = l->setup;
-	struct peer *p = l->reader;
+	struct peer *p = l->peers.reader;
 	int fd = -1;
 
 	while (fd == -1 && l->next_file < s->file_count) {
@@ -240,8 +113,8 @@ next_file(struct loop *l, struct error *e)
 			return -1;
 	}
 	if (fd == -1)
-		l->reader = NULL;
-	return peer_update(l, p, e);
+		l->peers.reader = NULL;
+	return peer_update(&l->peers, p, e);
 }
 
 /* ---- connections ---- */
@@ -265,17 +138,17 @@ greet(struct loop *l, int fd)
 		return -1;
 	}
 	snprintf(name, sizeof(name), "process %ld of user %lu", (long)pid, (unsigned long)uid);
-	if ((p = peer_new(l, name, fd, out, &e)) == NULL) {
+	if ((p = peer_new(&l->peers, name, fd, out, &e)) == NULL) {
 		errno = ENOMEM;
 		return -1;
 	}
 	snprintf(p->producer->prefix, sizeof(p->producer->prefix), "uid:%lu/", (unsigned long)uid);
 	p->connection = true;
 	l->connections++;
-	if (peer_update(l, p, &e) == 0)
+	if (peer_update(&l->peers, p, &e) == 0)
 		return 0;
 	producer_stop(p->producer, l->intake);
-	peer_update(l, p, &e);
+	peer_update(&l->peers, p, &e);
 	errno = ENOSPC;   /* epoll's limit of watches a user */
 	return -1;
 }
@@ -312,12 +185,12 @@ accept_all(struct loop *l, const struct watch *door, struct error *e)
 static int
 stop_peer(struct loop *l, struct peer *p, struct error *e)
 {
-	if (p == l->reader) {
+	if (p == l->peers.reader) {
 		l->next_file = l->setup->file_count;
-		l->reader = NULL;
+		l->peers.reader = NULL;
 	}
 	producer_stop(p->producer, l->intake);
-	return peer_update(l, p, e);
+	return peer_update(&l->peers, p, e);
 }
 
 /* Has all of it been read, though nobody has looked? (What is read here is not
@@ -351,7 +224,7 @@ flush_peer(struct loop *l, struct peer *p, struct error *e)
 		if (stop_peer(l, p, e) == -1)
 			return -1;
 	}
-	return peer_update(l, p, e);
+	return peer_update(&l->peers, p, e);
 }
 
 /* Answer for a batch that is settled. */
@@ -417,21 +290,21 @@ read_peer(struct loop *l, struct peer *p, struct error *e)
 	/* Rejects are answered at once. */
 	if (flush_peer(l, p, e) == -1)
 		return -1;
-	return r == 0 && p == l->reader ? next_file(l, e) : 0;
+	return r == 0 && p == l->peers.reader ? next_file(l, e) : 0;
 }
 
 /* Permits that were given back go to those who wait for them. */
 static int
 hand_out_permits(struct loop *l, struct error *e)
 {
-	if (!l->waiters || l->intake->permits == 0)
+	if (!l->peers.waiters || l->intake->permits == 0)
 		return 0;
-	l->waiters = false;
-	for (struct peer *p = l->peers; p != NULL; p = p->next) {
+	l->peers.waiters = false;
+	for (struct peer *p = l->peers.first; p != NULL; p = p->next) {
 		if (!p->producer->waiting)
 			continue;
 		producer_permit(p->producer, l->intake);
-		if (peer_update(l, p, e) == -1)
+		if (peer_update(&l->peers, p, e) == -1)
 			return -1;
 	}
 	return 0;
@@ -452,11 +325,11 @@ stop(struct loop *l, struct error *e)
 	l->deadline = when_ticks() + PATIENCE;
 	l->give_up = when_ticks() + PATIENCE_REMOTE;
 	notify_send("STOPPING=1");
-	if (watch_set(l, &l->signals, false, NULL, e) == -1 || doors_set(l, false, e) == -1)
+	if (watch_set(l->peers.epoll, &l->signals, false, NULL, e) == -1 || doors_set(l, false, e) == -1)
 		return -1;
 	l->door_count = 0;
 	listen_close(l->setup->listeners);
-	for (p = l->peers; p != NULL; p = next) {
+	for (p = l->peers.first; p != NULL; p = next) {
 		next = p->next;
 		if (stop_peer(l, p, e) == -1)
 			return -1;
@@ -473,14 +346,14 @@ at_end(struct loop *l)
 {
 	if (l->door_count > 0 || pipeline_busy(l->pipeline))
 		return false;
-	return l->peers == NULL || (l->result->stopped && when_ticks() >= l->deadline);
+	return l->peers.first == NULL || (l->result->stopped && when_ticks() >= l->deadline);
 }
 
 /* Is there a file to read on in? */
 static bool
 file_ready(const struct loop *l)
 {
-	return l->reader != NULL && l->reader->always && is_readable(l->reader->producer);
+	return l->peers.reader != NULL && l->peers.reader->always && peer_readable(l->peers.reader);
 }
 
 /* How long may a wait take, in milliseconds? */
@@ -505,7 +378,7 @@ wait_for(struct loop *l, struct epoll_event *events, struct error *e)
 	int n;
 
 	if (!l->full) {
-		n = epoll_wait(l->epoll, events, EVENTS, timeout(l));
+		n = epoll_wait(l->peers.epoll, events, EVENTS, timeout(l));
 	} else if ((n = poll(only, l->result->stopped ? 1 : 2, timeout(l))) > 0) {
 		n = 0;
 		if (only[1].revents != 0)
@@ -546,7 +419,7 @@ play_round(struct loop *l, struct error *e)
 	for (int i = 0; i < n; i++)
 		if (act(l, events[i].data.ptr, e) == -1)
 			return -1;
-	if (file_ready(l) && read_peer(l, l->reader, e) == -1)
+	if (file_ready(l) && read_peer(l, l->peers.reader, e) == -1)
 		return -1;
 	if (hand_out_permits(l, e) == -1)
 		return -1;
@@ -573,17 +446,17 @@ loop_open(struct loop *l, struct error *e)
 
 	for (struct listener *d = door; d != NULL; d = d->next)
 		n++;
-	l->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (l->epoll == -1)
+	l->peers.epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (l->peers.epoll == -1)
 		return error_errno(e, errno, "epoll_create");
 	if ((l->signals.fd = signalfd(-1, l->setup->signals, SFD_CLOEXEC | SFD_NONBLOCK)) == -1)
 		return error_errno(e, errno, "signalfd");
 	l->settled.fd = pipeline_fd(l->pipeline);
-	if (watch_set(l, &l->signals, true, NULL, e) == -1 ||
-	    watch_set(l, &l->settled, true, NULL, e) == -1)
+	if (watch_set(l->peers.epoll, &l->signals, true, NULL, e) == -1 ||
+	    watch_set(l->peers.epoll, &l->settled, true, NULL, e) == -1)
 		return -1;
 	if (n == 0) {
-		if ((l->reader = peer_new(l, "", -1, l->intake->ack ? STDOUT_FILENO : -1, e)) == NULL)
+		if ((l->peers.reader = peer_new(&l->peers, "", -1, l->intake->ack ? STDOUT_FILENO : -1, e)) == NULL)
 			return -1;
 		return next_file(l, e);
 	}
@@ -615,19 +488,19 @@ loop_close(struct loop *l)
 {
 	struct peer *p;
 
-	while ((p = l->peers) != NULL) {
-		l->peers = p->next;
-		peer_free(l, p);
+	while ((p = l->peers.first) != NULL) {
+		l->peers.first = p->next;
+		peer_free(&l->peers, p);
 	}
-	while ((p = l->ended) != NULL) {
-		l->ended = p->next;
-		peer_free(l, p);
+	while ((p = l->peers.ended) != NULL) {
+		l->peers.ended = p->next;
+		peer_free(&l->peers, p);
 	}
 	free(l->doors);
 	if (l->signals.fd != -1)
 		close(l->signals.fd);
-	if (l->epoll != -1)
-		close(l->epoll);
+	if (l->peers.epoll != -1)
+		close(l->peers.epoll);
 	listen_close(l->setup->listeners);
 }
 
@@ -636,7 +509,7 @@ loop_run(const struct loop_setup *setup, struct loop_result *result, struct erro
 {
 	struct loop l = {
 		.setup = setup, .result = result, .intake = setup->intake,
-		.pipeline = setup->pipeline, .epoll = -1, .accepting = true,
+		.pipeline = setup->pipeline, .peers.epoll = -1, .accepting = true,
 		.signals = { .kind = WATCH_SIGNAL, .fd = -1 },
 		.settled = { .kind = WATCH_SETTLED, .fd = -1 },
 	};
