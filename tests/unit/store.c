@@ -6,7 +6,7 @@
  *	                       it, or empty: a file
  */
 #include "fixture.h"
-#include "match.h"
+#include "passes.h"
 
 enum { ROUNDS = 60, QUESTIONS = 8, MODEL = 60000, TEXT = 32 };
 
@@ -100,25 +100,6 @@ add_some(struct store *s, struct model *m, size_t n, struct error *e)
 }
 
 /* ---- the same question, asked of both ---------------------------------------- */
-
-static bool
-is_among(const struct str *list, size_t n, struct str s)
-{
-	for (size_t i = 0; i < n; i++)
-		if (str_equal(list[i], s))
-			return true;
-	return n == 0;
-}
-
-static bool
-passes(const struct query *q, const struct record *r)
-{
-	return (q->kinds & RECORD_KIND_BIT(r->kind)) != 0 && r->time >= q->since &&
-	    r->time < q->until && r->level >= q->level_min && r->level <= q->level_max &&
-	    is_among(q->watchdogs, q->watchdog_count, r->watchdog) &&
-	    is_among(q->senders, q->sender_count, r->sender) &&
-	    (q->match == NULL || match_test(q->match, r->message));
-}
 
 static const struct model *sorting;   /* qsort(3) has no argument for it */
 

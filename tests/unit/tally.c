@@ -4,7 +4,7 @@
  *	tally [MAKER]   the command MAKER makes a store and prints its URL; without it: files
  */
 #include "fixture.h"
-#include "match.h"
+#include "passes.h"
 
 enum { RECORDS = 40000, BATCH = 3000, BATCHES = RECORDS / BATCH + 1, ROUNDS = 150 };
 
@@ -37,25 +37,11 @@ roll(uint64_t sides)
 
 /* ---- the model ---------------------------------------------------------------- */
 
+/* Sample `i`, which arrived with its batch. */
 static bool
-is_among(const struct str *list, size_t n, struct str s)
+counts(const struct query *q, size_t i)
 {
-	for (size_t i = 0; i < n; i++)
-		if (str_equal(list[i], s))
-			return true;
-	return n == 0;
-}
-
-static bool
-passes(const struct query *q, size_t i)
-{
-	const struct record *r = &samples[i].record;
-
-	return (q->kinds & RECORD_KIND_BIT(r->kind)) != 0 && r->time >= q->since &&
-	    r->time < q->until && r->level >= q->level_min && r->level <= q->level_max &&
-	    (q->upto == INT64_MAX || ends[i / BATCH] <= q->upto) && is_among(q->watchdogs, q->watchdog_count, r->watchdog) &&
-	    is_among(q->senders, q->sender_count, r->sender) &&
-	    (q->match == NULL || match_test(q->match, r->message));
+	return passes(q, &samples[i].record) && (q->upto == INT64_MAX || ends[i / BATCH] <= q->upto);
 }
 
 static int
@@ -99,7 +85,7 @@ count_by_hand(const struct query *q, enum tally_by by, double interval, double o
 	size_t n = 0;
 
 	for (size_t i = 0; i < RECORDS; i++)
-		if (passes(q, i))
+		if (counts(q, i))
 			out->g[n++] = group_of(&samples[i].record, by, interval, offset);
 	qsort(out->g, n, sizeof(*out->g), compare_groups);
 	out->n = 0;
@@ -187,7 +173,7 @@ random_queries(struct store *s, struct groups *got, struct groups *want)
 			wrong[by] += !same(got, want);
 		}
 		for (size_t j = 0; j < RECORDS; j++)
-			if (passes(&q, j)) {
+			if (counts(&q, j)) {
 				first = fmin(first, samples[j].record.time);
 				last = fmax(last, samples[j].record.time);
 			}
