@@ -24,6 +24,7 @@ struct client_url {
 	bool loopback;          /* this machine, whatever its names are */
 };
 
+/* ERROR_USAGE: it is none. (No message quotes what may be a password in it.) */
 int client_url_parse(const char *text, struct client_url *u, struct error *e);
 
 /* Append {"action":"auth","token":TOKEN} to `message`, with the token of the settings;

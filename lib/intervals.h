@@ -14,6 +14,8 @@
 struct interval;
 
 #define INTERVALS_MOST (1 << 19)   /* are counted at once, one for each level */
+
+/* The failure for who finds that there are more: -1, ERROR_USAGE. */
 int intervals_too_many(struct error *e);
 
 /* Intervals begin at multiples of `length` seconds, shifted by `offset`. With the rest
@@ -24,6 +26,7 @@ struct intervals {
 	size_t slot_count, used;         /* slot_count a power of two */
 };
 
+/* -1: there are too many, or no memory. */
 int intervals_count(struct intervals *v, double time, int64_t level, struct error *e);
 
 /* What was counted, by time and level, as store_tally() gives it. Nothing can be counted

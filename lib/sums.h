@@ -21,6 +21,7 @@ struct sums {
 	size_t slots, used;               /* `slots` a power of two */
 };
 
+/* -1: there are too many intervals, or no memory. */
 int sums_count(struct sums *s, const struct record *r, struct error *e);
 
 /* What was counted, as store_tally() gives it. Nothing can be counted after this. */

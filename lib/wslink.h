@@ -16,9 +16,11 @@
 
 struct wslink;
 
+/* The thread runs from now on; it does not connect yet. Caller owns it. ERROR_USAGE: the settings'
+ * certificate and key are of no use. */
 struct wslink *wslink_new(const struct client_settings *settings, const struct client_url *url,
     struct error *e);
-void wslink_free(struct wslink **l);
+void wslink_free(struct wslink **l);   /* closes it first */
 
 /* Begin to connect, if there is no connection. What an earlier one brought is dropped. */
 void wslink_open(struct wslink *l);

@@ -73,8 +73,8 @@ double stmt_double(struct stmt *st, int i);
 struct str stmt_text(struct stmt *st, int i);
 struct str stmt_blob(struct stmt *st, int i);
 
-int64_t db_last_rowid(const struct db *d);
-int64_t db_changes(const struct db *d);
+int64_t db_last_rowid(const struct db *d);   /* of the row that was inserted last */
+int64_t db_changes(const struct db *d);      /* rows that the last statement changed */
 
 /* Part of a blob, without reading the rest. The handle stays open for the next
  * read (and with it a read transaction) until db_blob_done(). -1 with
