@@ -54,7 +54,8 @@ append(struct session *s, struct ask *a)
 		next_slice(s);
 }
 
-/* Answer the first request: it has failed. */
+/* Answer the first request: it has failed. It is taken off before that: for whom too much
+ * waits already, this is the end of it and of all that it has asked for. */
 static void
 answer_failed(struct session *s, const char *comment)
 {
@@ -69,8 +70,8 @@ answer_failed(struct session *s, const char *comment)
 		message_unref(m);
 		m = NULL;
 	}
-	session_send(s, m);
 	pop(s);
+	session_send(s, m);
 }
 
 void
@@ -252,6 +253,20 @@ next_slice(struct session *s)
 
 /* ---- subscriptions ------------------------------------------------------ */
 
+/* The reply to the request goes out, if it has not. It is the output's alone from then on: to send
+ * it may be the end of the session, and of the subscription. */
+static void
+reply_subscribed(struct session *s)
+{
+	struct message *m = s->subscribed;
+
+	s->subscribed = NULL;
+	if (m != NULL && s->close_code == 0)
+		session_send(s, m);
+	else
+		message_unref(m);
+}
+
 static void
 subscription_failed(struct session *s, const struct read_result *result)
 {
@@ -263,6 +278,8 @@ subscription_failed(struct session *s, const struct read_result *result)
 		return;   /* with the next news it is tried again */
 	if (s->subscribe_id.len > 0)
 		r.id = (struct str){ s->subscribe_id.data, s->subscribe_id.len };
+	message_unref(s->subscribed);   /* this is the reply */
+	s->subscribed = NULL;
 	action_fail(s, &r, REJECT_STORE, read_comment(&result->error));
 	answer_unsubscribe(s);
 }
@@ -273,6 +290,8 @@ static void
 news_done(void *arg, struct read_result *result)
 {
 	struct session *s = arg;
+	struct message *text = NULL;
+	bool some;
 
 	s->subscription_looks = false;
 	if (result->state == READ_FAILED) {
@@ -280,15 +299,15 @@ news_done(void *arg, struct read_result *result)
 		session_wake(s);
 		return;
 	}
-	if (s->subscribed != NULL) {
-		session_send(s, s->subscribed);
-		s->subscribed = NULL;
-	}
 	s->news = s->news || result->state == READ_MORE;
-	if (result->text.len > 0) {
+	some = result->text.len > 0;
+	if (some) {
 		s->serve->stats.read_records += result->records;
-		session_send(s, message_of(&result->text));
+		text = message_of(&result->text);
 	}
+	reply_subscribed(s);   /* the result may be gone with it */
+	if (some)
+		session_send(s, text);
 	look_for_news(s);
 	session_wake(s);
 }
@@ -347,11 +366,7 @@ void
 answer_unsubscribe(struct session *s)
 {
 	/* Who asks for the next before it has the reply to this one gets it now. */
-	if (s->subscribed != NULL && s->close_code == 0)
-		session_send(s, s->subscribed);
-	else
-		message_unref(s->subscribed);
-	s->subscribed = NULL;
+	reply_subscribed(s);
 	buf_free(&s->subscribe_id);
 	s->subscription_looks = s->news = false;
 	if (s->subscription == NULL)
