@@ -19,6 +19,7 @@ ask_new(struct session *s, const struct proto_request *r)
 		return NULL;
 	}
 	a->action = r->action;
+	a->bytes = r->message.len;
 	a->id_len = r->id.len;
 	if (r->id.len > 0)
 		memcpy(a->id, r->id.data, r->id.len);
@@ -41,6 +42,7 @@ pop(struct session *s)
 
 	STAILQ_REMOVE_HEAD(&s->asks, next);
 	s->ask_count--;
+	s->owed -= a->bytes;
 	s->serve->whole_bytes -= a->whole.len;
 	ask_free(a);
 }
@@ -50,6 +52,7 @@ append(struct session *s, struct ask *a)
 {
 	STAILQ_INSERT_TAIL(&s->asks, a, next);
 	s->ask_count++;
+	s->owed += a->bytes;
 	if (STAILQ_FIRST(&s->asks) == a)
 		next_slice(s);
 }

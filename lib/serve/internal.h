@@ -25,6 +25,7 @@ enum {
 	SHORT_MESSAGE = 4096,      /* bytes that a begun message may hold without a permit */
 	UPLOADS_MAX = 256,         /* of a session, not answered yet */
 	ASKS_MAX = 16,             /* likewise, reads */
+	REQUESTS_MAX = 4 << 20,    /* bytes of all these requests, likewise */
 	REPLIES_MAX = 256 << 10,   /* bytes unsent from which on no more is read */
 	PIECE = 128 << 10,         /* bytes of an answer at a time */
 };
@@ -91,6 +92,7 @@ struct upload {
 	TAILQ_ENTRY(upload) of_serve;  /* while it is with the sink */
 	enum proto_action action;
 	size_t count;
+	size_t bytes;                  /* of the request */
 	double at;                     /* when it was received */
 	bool done, failed;
 	char *failure;                 /* the comment, if it failed; may be NULL even so */
@@ -106,6 +108,7 @@ struct upload {
 struct ask {
 	STAILQ_ENTRY(ask) next;
 	enum proto_action action;
+	size_t bytes;                  /* of the request */
 	struct read *read;             /* NULL: it failed before it began */
 	bool begun;                    /* a piece of the answer is there */
 	struct buf whole;              /* all pieces so far, where they go out as one */
@@ -138,6 +141,7 @@ struct session {
 	bool whole, binary, permit;    /* about `in` */
 	enum wait wait;
 
+	size_t owed;                   /* bytes of the requests in the next two */
 	STAILQ_HEAD(, upload) uploads;
 	unsigned upload_count;
 	STAILQ_HEAD(, ask) asks;       /* the first is under way */

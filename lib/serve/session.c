@@ -182,7 +182,8 @@ bool
 session_reads(const struct session *s)
 {
 	return !s->serve->stopping && s->close_code == 0 && s->wait == WAIT_NOTHING &&
-	    s->upload_count < UPLOADS_MAX && s->ask_count < ASKS_MAX && s->out_bytes < REPLIES_MAX;
+	    s->subscribed == NULL && s->upload_count < UPLOADS_MAX && s->ask_count < ASKS_MAX &&
+	    s->owed < REQUESTS_MAX && s->out_bytes < REPLIES_MAX;
 }
 
 void

@@ -15,6 +15,7 @@ upload_new(struct session *s, const struct proto_request *r)
 	if (u == NULL)
 		return NULL;
 	u->action = r->action;
+	u->bytes = r->message.len;
 	u->at = s->alive_at;
 	u->id_len = r->id.len;
 	if (r->id.len > 0)
@@ -40,6 +41,7 @@ append(struct session *s, struct upload *u)
 	u->session = s;
 	STAILQ_INSERT_TAIL(&s->uploads, u, next);
 	s->upload_count++;
+	s->owed += u->bytes;
 }
 
 /* ---- answers ------------------------------------------------------------ */
@@ -85,6 +87,7 @@ answer_done(struct session *s)
 	while ((u = STAILQ_FIRST(&s->uploads)) != NULL && u->done) {
 		STAILQ_REMOVE_HEAD(&s->uploads, next);
 		s->upload_count--;
+		s->owed -= u->bytes;
 		answer(s, u);
 		upload_free(s->serve, u);
 	}

@@ -1,6 +1,6 @@
 /*
  * serve.h, where too much waits for somebody: whatever is said to it last is the end of that
- * session, and of nothing else.
+ * session, and of nothing else; and who asks for more is not listened to.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -11,7 +11,7 @@
 
 #define RECORD "{\"level\":30,\"time\":1732280000.5,\"sender\":\"s\",\"message\":\"m\"}"
 
-enum { QUEUE = 100000, LONG = 60000 };
+enum { QUEUE = 100000, LONG = 60000, MEGABYTE = 1000000 };
 
 struct world {
 	struct auth *auth;
@@ -215,6 +215,43 @@ subscription_fails(void)
 	end(&w);
 }
 
+/* Long requests are read for as long as there is room for those that are not answered. */
+static void
+listens(const char *request, const char *name)
+{
+	struct world w;
+	struct session *s;
+	char text[200];
+	int said;
+
+	begin(&w, 64 * MEGABYTE);
+	s = join(&w);
+	for (said = 0; said < 16 && session_reads(s); said++)
+		say_long(s, request, "id", MEGABYTE);
+	tap_ok(said == 5, "%s of 1 MB: nobody listens to a sixth", name);
+	hear(&w, s, 5, text);
+	tap_ok(session_reads(s), "until they are answered");
+	session_free(&s);
+	end(&w);
+}
+
+static void
+listens_later(void)
+{
+	struct world w;
+	struct session *s;
+	char text[200];
+
+	begin(&w, QUEUE);
+	s = join(&w);
+	say(s, "{\"action\":\"subscribe\"}");
+	tap_ok(!session_reads(s), "nor to who is not subscribed yet");
+	hear(&w, s, 1, text);
+	tap_ok(session_reads(s), "until then");
+	session_free(&s);
+	end(&w);
+}
+
 int
 main(void)
 {
@@ -224,5 +261,8 @@ main(void)
 	subscribed(NULL);
 	subscribed("{\"action\":\"unsubscribe\"}");
 	subscription_fails();
+	listens("\"action\":\"getRecords\",\"limit\":1", "questions");
+	listens("\"action\":\"uploadLogs\",\"logs\":[" RECORD "]", "uploads");
+	listens_later();
 	return tap_done();
 }
