@@ -31,6 +31,7 @@ enum {
 };
 #define WHOLES 16                 /* of the longest answers that may be put together at once */
 #define HOLD ((size_t)64 << 20)   /* memory for long messages that are not whole */
+#define HOLDERS 4                 /* the part of it that one watchdog, or all strangers, may have */
 #define CLOSE_PATIENCE 5.0        /* seconds for a close to get out */
 
 /* ---- messages ---- */
@@ -62,6 +63,7 @@ struct tenant {
 	struct sessions sessions;      /* by of_tenant */
 	struct sessions readers;       /* who wait for a turn to read, by of_readers */
 	unsigned reading;              /* slices being looked for */
+	unsigned permits;              /* that its sessions have */
 	double tokens, filled_at;      /* the bucket of its rate */
 	struct tenant *next;           /* in its chain */
 	char code[AUTH_CODE_MAX + 1];
@@ -176,7 +178,9 @@ struct serve {
 	struct sessions sessions;          /* by of_serve */
 	struct sessions subscribers;       /* by of_subscribers */
 	struct sessions waiters[WAITS];    /* by of_waiters */
-	unsigned permits;
+	unsigned permits;              /* that are left */
+	unsigned permits_each;         /* that one tenant, or all strangers, may have */
+	unsigned strangers;            /* that these have */
 	struct tenant **tenants;       /* chains */
 	size_t tenant_count, chain_count;
 	int64_t seq;                   /* the last number given to a line */

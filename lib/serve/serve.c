@@ -54,6 +54,7 @@ serve_new(const struct serve_settings *settings, struct error *e)
 	}
 	s->settings = *settings;
 	s->permits = settings->max_message < HOLD ? (unsigned)(HOLD / settings->max_message) : 1;
+	s->permits_each = s->permits > HOLDERS ? s->permits / HOLDERS : 1;
 	TAILQ_INIT(&s->sessions);
 	TAILQ_INIT(&s->subscribers);
 	TAILQ_INIT(&s->in_flight);

@@ -63,30 +63,44 @@ end_wait(struct session *s)
 	session_wake(s);
 }
 
+/* Permits are counted for the tenant, or for all strangers: so nobody who begins many messages
+ * and ends none of them keeps the others from being read. */
+static unsigned *
+permits_of(const struct session *s)
+{
+	return s->tenant != NULL ? &s->tenant->permits : &s->serve->strangers;
+}
+
 static bool
 take_permit(struct session *s)
 {
-	if (!s->permit && s->serve->permits > 0) {
+	unsigned *had = permits_of(s);
+
+	if (!s->permit && s->serve->permits > 0 && *had < s->serve->permits_each) {
 		s->serve->permits--;
+		++*had;
 		s->permit = true;
 	}
 	return s->permit;
 }
 
-/* Hand a permit back, or on to who has waited longest. */
+/* Hand a permit back, or on to who has waited longest of those that may have it. */
 static void
 release_permit(struct session *s)
 {
 	struct serve *serve = s->serve;
-	struct session *next = TAILQ_FIRST(&serve->waiters[WAIT_PERMIT]);
+	struct session *next;
 
 	if (!s->permit)
 		return;
 	s->permit = false;
 	serve->permits++;
-	if (next != NULL) {
-		take_permit(next);
-		end_wait(next);
+	--*permits_of(s);
+	TAILQ_FOREACH(next, &serve->waiters[WAIT_PERMIT], of_waiters) {
+		if (take_permit(next)) {
+			end_wait(next);
+			break;
+		}
 	}
 }
 
@@ -371,8 +385,10 @@ session_join(struct session *s, const struct identity *who)
 
 	if (t == NULL)
 		return -1;
+	*permits_of(s) -= s->permit;   /* for the message that says so */
 	leave_tenant(s);
 	s->tenant = t;
+	*permits_of(s) += s->permit;
 	s->who = *who;
 	TAILQ_INSERT_TAIL(&t->sessions, s, of_tenant);
 	s->serve->stats.authenticated++;

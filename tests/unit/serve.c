@@ -389,6 +389,7 @@ static void
 test_permits(void)
 {
 	enum { PEERS = 70, LONG = 1 << 20 };
+	static const char *const watchdogs[] = { "w1", "w2", "w3", "w4", "w5" };
 	struct world w;
 	static struct peer peers[PEERS];
 	size_t stopped = 0;
@@ -396,7 +397,7 @@ test_permits(void)
 
 	begin(&w, world_usual(), 1 << 20);
 	for (int i = 0; i < PEERS; i++) {
-		connect_as(&w, &peers[i], "w1");
+		connect_as(&w, &peers[i], watchdogs[i % 5]);
 		send_long(&peers[i], LONG - 4096);
 		if (!session_reads(peers[i].session))
 			stopped++;

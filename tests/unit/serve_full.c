@@ -11,7 +11,7 @@
 
 #define RECORD "{\"level\":30,\"time\":1732280000.5,\"sender\":\"s\",\"message\":\"m\"}"
 
-enum { QUEUE = 100000, LONG = 60000, MEGABYTE = 1000000 };
+enum { QUEUE = 100000, LONG = 60000, MEGABYTE = 1000000, EACH = 16 };
 
 struct world {
 	struct auth *auth;
@@ -49,7 +49,7 @@ begin(struct world *w, size_t queue)
 	*w = (struct world){ .null = open("/dev/null", O_WRONLY | O_CLOEXEC) };
 	w->sink = sink_new(&(struct sink_settings){ .fd = w->null, .room = 64 << 20,
 	    .settled = on_settled, .say = on_say, .arg = w }, &e);
-	w->auth = auth_new(&(struct auth_settings){ .none = true }, &e);
+	w->auth = auth_new(&(struct auth_settings){ .tokens = "tokens" }, &e);
 	w->reads = reads_new("store.db", 1, &e);
 	if (w->sink == NULL || w->auth == NULL || w->reads == NULL)
 		fixture_fail("set-up", e.text);
@@ -73,16 +73,27 @@ end(struct world *w)
 	close(w->null);
 }
 
+/* A session; of this watchdog, if it is not NULL. */
 static struct session *
-join(struct world *w)
+join_as(struct world *w, const char *watchdog)
 {
-	struct identity who = { .role = AUTH_WATCHDOG, .watchdog = "w7", .expires = INFINITY };
+	struct identity who = { .role = AUTH_WATCHDOG, .expires = INFINITY };
 	struct error e;
 	struct session *s = session_new(w->serve, NULL, "peer", &e);
 
+	if (s != NULL && watchdog == NULL)
+		return s;
+	if (s != NULL)
+		snprintf(who.watchdog, sizeof(who.watchdog), "%s", watchdog);
 	if (s == NULL || session_vouch(s, &who, &e) == -1)
-		fixture_fail("session_vouch", e.text);
+		fixture_fail("a session", e.text);
 	return s;
+}
+
+static struct session *
+join(struct world *w)
+{
+	return join_as(w, "w7");
 }
 
 static void
@@ -252,10 +263,70 @@ listens_later(void)
 	end(&w);
 }
 
+/* Begin a message that is too long to be held without a permit: is it read on? */
+static bool
+begins(struct session *s)
+{
+	static const char text[8192];
+
+	session_receive(s, (struct str){ text, sizeof(text) }, true, false, false);
+	return session_reads(s);
+}
+
+static void
+permits(const char *watchdog, const char *name)
+{
+	struct session *many[EACH + 2], *other;
+	struct world w;
+	int read = 0;
+
+	begin(&w, QUEUE);
+	other = join_as(&w, "other");
+	for (int i = 0; i < EACH + 2; i++)
+		read += begins(many[i] = join_as(&w, watchdog));
+	tap_ok(read == EACH, "%s: who begins many long messages is not read on with all", name);
+	tap_ok(begins(other), "but others are");
+	session_free(&other);
+	tap_ok(!session_reads(many[EACH]), "whose permits are not theirs");
+	session_free(&many[0]);
+	tap_ok(session_reads(many[EACH]) && !session_reads(many[EACH + 1]),
+	    "one that ends makes room for the next");
+	for (int i = 1; i < EACH + 2; i++)
+		session_free(&many[i]);
+	end(&w);
+}
+
+/* What is held is handed over when who holds it turns out to be somebody. */
+static void
+permits_move(void)
+{
+	struct session *many[2 * EACH];
+	struct identity who = { .role = AUTH_WATCHDOG, .watchdog = "w7", .expires = INFINITY };
+	struct world w;
+	struct error e;
+	int read = 0;
+
+	begin(&w, QUEUE);
+	for (int i = 0; i < 2 * EACH; i++) {
+		many[i] = join_as(&w, NULL);
+		read += begins(many[i]);
+		if (i < EACH && session_vouch(many[i], &who, &e) == -1)
+			fixture_fail("session_vouch", e.text);
+	}
+	tap_ok(read == 2 * EACH, "who is no stranger any more makes room for others");
+	for (int i = 0; i < 2 * EACH; i++)
+		session_free(&many[i]);
+	many[0] = join_as(&w, NULL);
+	tap_ok(begins(many[0]), "and nothing is lost by it");
+	session_free(&many[0]);
+	end(&w);
+}
+
 int
 main(void)
 {
 	fixture_begin();
+	fclose(fopen("tokens", "w"));
 	fixture_store("store.db", 200000);
 	failures();
 	subscribed(NULL);
@@ -264,5 +335,8 @@ main(void)
 	listens("\"action\":\"getRecords\",\"limit\":1", "questions");
 	listens("\"action\":\"uploadLogs\",\"logs\":[" RECORD "]", "uploads");
 	listens_later();
+	permits("w7", "of a watchdog");
+	permits(NULL, "of strangers");
+	permits_move();
 	return tap_done();
 }
