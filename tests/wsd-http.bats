@@ -515,6 +515,7 @@ gone() {
 	from 101 "X-Forwarded-For: 203.0.113.7"
 	from 429 "X-Forwarded-For: 203.0.113.7"
 	from 429 "X-Forwarded-For: 198.51.100.1, 203.0.113.7, 10.1.2.3"
+	from 429 $'X-Forwarded-For: 198.51.100.2\r\nX-Forwarded-For: 203.0.113.7'
 	from 101 "X-Forwarded-For: 198.51.100.1"
 	from 429 "Forwarded: for=203.0.113.7;proto=https"
 	from 429 'Forwarded: for=192.0.2.1, proto=https;for="203.0.113.7:4711", for=10.0.0.1'
@@ -525,7 +526,7 @@ gone() {
 	from 101 "X-Forwarded-For: unknown"
 	from 101 "Accept: */*"
 	from 101 "Accept: */*"
-	figure 'connections_refused_total{reason="address"}' 5
+	figure 'connections_refused_total{reason="address"}' 6
 }
 
 @test "nobody else is believed about an address" {
