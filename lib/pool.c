@@ -13,9 +13,16 @@ struct queue {
 	struct pool_job *first, **end;
 };
 
-struct pool {
-	pthread_mutex_t lock;           /* of the queues and `stop` */
+/* A thread that waits for work. */
+struct idler {
 	pthread_cond_t work;
+	bool woken;
+	struct idler *next;
+};
+
+struct pool {
+	pthread_mutex_t lock;           /* of the queues, the idle and `stop` */
+	struct idler *idle;             /* who began to wait last comes first */
 	struct queue urgent, other;     /* waiting */
 	struct queue finished;          /* to be reaped */
 	bool stop;
@@ -56,6 +63,32 @@ queue_take(struct queue *q)
 
 /* ---- on the threads -------------------------------------------------------- */
 
+/* With the lock held: until there is work, or it is over. */
+static void
+idle(struct pool *p)
+{
+	struct idler me = { .work = PTHREAD_COND_INITIALIZER, .next = p->idle };
+
+	p->idle = &me;
+	while (!me.woken)
+		pthread_cond_wait(&me.work, &p->lock);
+	pthread_cond_destroy(&me.work);
+}
+
+/* With the lock held: somebody, if anybody waits, looks for work. Whoever had some last: what its
+ * worker has kept is the freshest. */
+static void
+wake(struct pool *p)
+{
+	struct idler *i = p->idle;
+
+	if (i == NULL)
+		return;
+	p->idle = i->next;
+	i->woken = true;
+	pthread_cond_signal(&i->work);
+}
+
 /* With the lock held: the next job, once there is one; NULL: it is over. */
 static struct pool_job *
 next_job(struct pool *p)
@@ -64,7 +97,7 @@ next_job(struct pool *p)
 
 	while (!p->stop && (job = queue_take(&p->urgent)) == NULL &&
 	    (job = queue_take(&p->other)) == NULL)
-		pthread_cond_wait(&p->work, &p->lock);
+		idle(p);
 	return job;
 }
 
@@ -136,7 +169,6 @@ pool_new(unsigned threads, void *(*worker_new)(void *arg), void (*worker_free)(v
 	queue_init(&p->other);
 	queue_init(&p->finished);
 	pthread_mutex_init(&p->lock, NULL);
-	pthread_cond_init(&p->work, NULL);
 	if ((p->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) == -1)
 		error_errno(e, errno, "eventfd");
 	if (p->fd == -1 || start_threads(p, threads, e) == -1)
@@ -163,7 +195,8 @@ pool_free(struct pool **pp)
 		return;
 	pthread_mutex_lock(&p->lock);
 	p->stop = true;
-	pthread_cond_broadcast(&p->work);
+	while (p->idle != NULL)
+		wake(p);
 	pthread_mutex_unlock(&p->lock);
 	for (unsigned i = 0; i < p->started; i++)
 		pthread_join(p->threads[i], NULL);
@@ -176,7 +209,6 @@ pool_free(struct pool **pp)
 		p->worker_free(p->own_worker);
 	if (p->fd != -1)
 		close(p->fd);
-	pthread_cond_destroy(&p->work);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
 	*pp = NULL;
@@ -188,7 +220,7 @@ pool_submit(struct pool *p, struct pool_job *job)
 	p->under_way++;
 	pthread_mutex_lock(&p->lock);
 	queue_add(job->urgent ? &p->urgent : &p->other, job);
-	pthread_cond_signal(&p->work);
+	wake(p);
 	pthread_mutex_unlock(&p->lock);
 }
 

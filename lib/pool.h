@@ -1,9 +1,9 @@
 /*
  * pool.h - threads for what blocks: reads of the store, a fetch of a key.
  *
- * A job is run on one of a fixed number of threads, then comes back to the
- * thread that submitted it: pool_fd() polls readable, pool_reap() calls `done`. Urgent jobs
- * go before the others, else first come, first served.
+ * A job is run on one of a fixed number of threads, of those that are free the one that was busy
+ * last, and then comes back to the thread that submitted it: pool_fd() polls readable, pool_reap()
+ * calls `done`. Urgent jobs go before the others, else first come, first served.
  */
 #ifndef MONITOR_POOL_H
 #define MONITOR_POOL_H

@@ -133,6 +133,44 @@ turns(void)
 	sem_destroy(&gate);
 }
 
+/* Of two threads that are free it is always the same one that is given work. */
+static void
+favourite(void)
+{
+	struct pool *p = pool_new(2, NULL, NULL, NULL, NULL);
+	struct job both[2] = { job_named('\0', false), job_named('\0', false) };
+	pthread_t first = pthread_self();
+	bool same = true;
+	sem_t begun, gate;
+
+	clear();
+	sem_init(&begun, 0, 0);
+	sem_init(&gate, 0, 0);
+	for (int i = 0; i < 2; i++) {
+		both[i].begun = &begun;
+		both[i].gate = &gate;
+		pool_submit(p, &both[i].job);
+	}
+	sem_wait(&begun);
+	sem_wait(&begun);
+	sem_post(&gate);
+	sem_post(&gate);
+	while ((both[0].again == 0 || both[1].again == 0) && readable(p, -1))
+		pool_reap(p);
+	for (size_t i = 0; i < 10; i++) {
+		struct job job = job_named('-', false);
+
+		pool_submit(p, &job.job);
+		reap(p, i + 1);
+		same = same && (i == 0 || pthread_equal(job.ran_on, first));
+		first = job.ran_on;
+	}
+	tap_ok(same, "who was busy last gets the next job");
+	pool_free(&p);
+	sem_destroy(&begun);
+	sem_destroy(&gate);
+}
+
 static void
 here(void)
 {
@@ -325,6 +363,7 @@ main(void)
 {
 	one_job();
 	turns();
+	favourite();
 	here();
 	again();
 	own_worker();
