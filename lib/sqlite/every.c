@@ -202,7 +202,7 @@ read_block(struct every *v, const struct every_block *b)
 	if (rc != 0)
 		return rc == -1 ? -1 : 0;
 	v->work += (uint64_t)b->rows / 8;
-	if (filter_block(v->s, b->first, &v->f, &v->scratch, take_entry, v, v->e) == -1)
+	if (filter_block(v->s, b->kind, b->first, &v->f, &v->scratch, take_entry, v, v->e) == -1)
 		return -1;
 	return look_at_messages(v);
 }

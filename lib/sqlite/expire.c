@@ -124,7 +124,7 @@ load_block(struct purging *pg, const struct block *b, struct error *e)
 	int64_t indexed;
 
 	pg->rows.n = 0;
-	if (b->rows > 0 && filter_block(pg->s, b->first, &everything, &pg->scratch, add_row,
+	if (b->rows > 0 && filter_block(pg->s, b->kind, b->first, &everything, &pg->scratch, add_row,
 	    &pg->rows, e) == -1)
 		return -1;
 	indexed = (int64_t)pg->rows.n;
@@ -277,7 +277,7 @@ goes_not(struct purging *pg, const struct cut *c, bool *nothing, struct error *e
 	*nothing = false;
 	if (pg->only.all_rows || c->b.strays > 0 || c->b.rows == 0)
 		return 0;
-	if (filter_block(pg->s, c->b.first, &pg->only, &pg->scratch, count_entry, &counting,
+	if (filter_block(pg->s, c->b.kind, c->b.first, &pg->only, &pg->scratch, count_entry, &counting,
 	    e) == -1)
 		return -1;
 	*nothing = counting.n == 0;

@@ -1,6 +1,9 @@
 #include <stdlib.h>
 
+#include "sqlite/known.h"
 #include "sqlite/sqlite.h"
+
+enum { FEW = 16 };       /* watchdogs of which only their slices of an index are read */
 
 static int
 compare_ids(const void *a, const void *b)
@@ -85,6 +88,7 @@ filter_ids(const uint32_t *ids, size_t n, uint32_t id)
 /* ---- a block's index ------------------------------------------------------ */
 
 struct reading {
+	enum record_kind kind;
 	int64_t first;
 	const struct filter *f;
 	int (*each)(void *arg, const struct entry *en);
@@ -158,9 +162,12 @@ read_some(struct sqlite *s, const struct reading *r, struct buf *scratch, struct
 	if (st == NULL)
 		return -1;
 	stmt_bind_int(st, 1, r->first);
+	stmt_bind_int(st, 2, r->kind);
 	if ((rc = stmt_step(st, e)) != 1)
 		return rc;
 	watchdogs = stmt_blob(st, 0);
+	known_note(&s->known[r->kind],
+	    &(struct known_block){ r->first, stmt_double(st, 1), stmt_double(st, 2) }, watchdogs);
 	rc = 0;
 	for (size_t i = 0; rc == 0 && i < r->f->watchdog_count; i++) {
 		if (!block_find(watchdogs, r->f->watchdogs[i], &before, &count))
@@ -176,13 +183,25 @@ read_some(struct sqlite *s, const struct reading *r, struct buf *scratch, struct
 	return rc;
 }
 
-int
-filter_block(struct sqlite *s, int64_t first, const struct filter *f, struct buf *scratch,
-    int (*each)(void *arg, const struct entry *en), void *arg, struct error *e)
+bool
+filter_few(const struct filter *f)
 {
-	struct reading r = { first, f, each, arg };
+	return f->watchdogs != NULL && f->watchdog_count <= FEW;
+}
 
-	if (f->watchdogs != NULL && f->watchdog_count <= 16)
+size_t
+filter_work(const struct filter *f)
+{
+	return filter_few(f) ? 64 : 256;
+}
+
+int
+filter_block(struct sqlite *s, enum record_kind kind, int64_t first, const struct filter *f,
+    struct buf *scratch, int (*each)(void *arg, const struct entry *en), void *arg, struct error *e)
+{
+	struct reading r = { kind, first, f, each, arg };
+
+	if (filter_few(f))
 		return read_some(s, &r, scratch, e);
 	return read_all(s, &r, e);
 }

@@ -1,3 +1,4 @@
+#include "sqlite/known.h"
 #include "sqlite/merge.h"
 
 #include <math.h>
@@ -7,7 +8,6 @@ enum {
 	KEYS = 1 << 19,       /* held in memory, in all blocks together */
 	KEYS_LEAST = 128,     /* of one block */
 	STRAY_KEYS = 4096,
-	BLOCK_WORK = 256,     /* reading a block's index is about as much as so many rows */
 };
 
 enum source_type { BLOCK, TAIL, STRAYS };
@@ -194,8 +194,8 @@ refill(struct merge *m, struct source *src, struct error *e)
 	src->more = false;
 	switch (src->type) {
 	case BLOCK:
-		rc = filter_block(m->s, src->first, &g.f, &m->scratch, gather_entry, &g, e);
-		m->work += BLOCK_WORK;
+		rc = filter_block(m->s, src->kind, src->first, &g.f, &m->scratch, gather_entry, &g, e);
+		m->work += filter_work(m->f);
 		break;
 	case TAIL:
 		rc = gather_tail(&g, src, e);
@@ -362,9 +362,13 @@ list_blocks(struct merge *m, enum record_kind kind, const struct filter *f, stru
 	stmt_bind_double(st, 3, f->until);
 	stmt_bind_int(st, 4, m->upto < m->sealed[kind] ? m->upto : m->sealed[kind]);
 	while ((rc = stmt_step(st, e)) == 1) {
-		struct span span = { .type = BLOCK, .kind = kind, .first = stmt_int(st, 0) };
+		struct known_block b = { stmt_int(st, 0), stmt_double(st, 1), stmt_double(st, 2) };
+		struct span span = { .type = BLOCK, .kind = kind, .first = b.first };
 
-		if (add_span(m, span, stmt_double(st, 1), stmt_double(st, 2)) == -1) {
+		if (f->watchdogs != NULL && known_without(m->s->known[kind], &b, f->watchdogs,
+		    f->watchdog_count))
+			continue;
+		if (add_span(m, span, b.tmin, b.tmax) == -1) {
 			stmt_reset(st);
 			return error_memory(e);
 		}

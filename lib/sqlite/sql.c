@@ -48,11 +48,13 @@ const char *const sql_text[SQL_COUNT] = {
 	[SQL_ADD_BLOCK_INDEX] = "REPLACE INTO block_index (first, watchdogs, entries) VALUES (?1, ?2, ?3)",
 	[SQL_ADD_STRAY] = "REPLACE INTO stray (kind, time, arrival, watchdog, level, sender)"
 	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-	[SQL_BLOCK_WATCHDOGS] = "SELECT watchdogs FROM block_index WHERE first = ?1",
+	[SQL_BLOCK_WATCHDOGS] = "SELECT watchdogs, tmin, tmax FROM block_index JOIN block USING (first)"
+	    " WHERE first = ?1 AND kind = ?2",
 	[SQL_BLOCK_INDEX] = "SELECT watchdogs, entries FROM block_index WHERE first = ?1",
 
+	/* The index has all of it. (One without rows costs less than to ask each for them.) */
 	[SQL_BLOCKS] = "SELECT first, tmin, tmax FROM block INDEXED BY block_time"
-	    " WHERE kind = ?1 AND tmax >= ?2 AND tmin < ?3 AND rows > 0 AND first <= ?4",
+	    " WHERE kind = ?1 AND tmax >= ?2 AND tmin < ?3 AND first <= ?4",
 	/* From one place on, in the order of arrival. (The pluses keep it to that order, without
 	 * an index; a block is no longer than 65536, BLOCK_SPAN and one.) */
 	[SQL_BLOCK_AHEAD] = BLOCK_NEAR " AND first > ?2 - 65536 AND last >= ?2" BLOCK_MAY

@@ -1,3 +1,4 @@
+#include "sqlite/known.h"
 #include "sqlite/sqlite.h"
 
 #include <errno.h>
@@ -64,6 +65,8 @@ disconnect(struct sqlite *s)
 	for (size_t i = 0; i < SQL_COUNT; i++)
 		stmt_free(&s->stmts[i]);
 	sqlite_unsealed_free(s);   /* what was read without locks may not have been true */
+	for (int k = 0; k < RECORD_KINDS; k++)
+		known_free(&s->known[k]);
 	db_close(&s->db);
 }
 

@@ -7,7 +7,7 @@
  *   ask.c     walking through matching rows          walk.c    a slice of such a walk
  *   merge.c   them in order of time, by indexes      trail.c   in order of arrival, likewise
  *   filter.c  a query, in numbers                    keys.c    places in an order
- *   unsealed.c  rows that no index knows yet
+ *   unsealed.c  rows that no index knows yet         known.c   blocks to pass over
  *   every.c   all that match, in no order            tally.c   counting them
  *   watch.c   waiting for news                       care.c    statistics
  *   backup.c  a copy of one moment                   verify.c  looking through everything
@@ -43,6 +43,7 @@ struct sqlite {
 	struct checkpointer *checkpointer;
 	struct watch *watch;
 	struct unsealed *unsealed[RECORD_KINDS];    /* unsealed.c */
+	struct known *known[RECORD_KINDS];          /* known.h: of sealed blocks */
 	int turn_fd;                     /* turn.c: -1 not open */
 	int64_t names_used;              /* sweep.c: left by its last sweep */
 };
@@ -152,11 +153,17 @@ filter_entry(const struct filter *f, const struct entry *en)
 	    (f->watchdogs == NULL || filter_ids(f->watchdogs, f->watchdog_count, en->watchdog));
 }
 
+/* Does it ask for few watchdogs, so that only their slices of a block's index are read? */
+bool filter_few(const struct filter *f);
+
+/* To read of one block's index what it wants is about as much work as to read so many rows. */
+size_t filter_work(const struct filter *f);
+
 /* The index of one sealed block, what of it the filter wants: calls `each` for
  * every entry that passes (by watchdog, then in order of arrival, or back). Reads
  * only the slices of the watchdogs asked for. `scratch` is the caller's, used again. A block
  * that is gone (purged) has no entries. `each` returns -1 if memory ran out. */
-int filter_block(struct sqlite *s, int64_t first, const struct filter *f,
+int filter_block(struct sqlite *s, enum record_kind kind, int64_t first, const struct filter *f,
     struct buf *scratch, int (*each)(void *arg, const struct entry *en), void *arg,
     struct error *e);
 

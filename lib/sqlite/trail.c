@@ -2,17 +2,7 @@
 
 #include <stdlib.h>
 
-enum {
-	FEW = 16,            /* watchdogs of which only their slices of an index are read */
-	BLOCK_WORK = 64,     /* reading these is about as much as so many rows */
-	TAIL_WORK = 32,      /* so many entries of the tail, as much as a row */
-};
-
-bool
-trail_helps(const struct filter *f)
-{
-	return f->watchdogs != NULL && f->watchdog_count <= FEW;
-}
+enum { TAIL_WORK = 32 };   /* so many entries of the tail, as much work as a row */
 
 int
 trail_plan(struct trail *t, struct sqlite *s, const struct filter *f, enum record_kind kind,
@@ -134,8 +124,8 @@ static int
 load_block(struct trail *t, const struct block *b, struct error *e)
 {
 	if (b->indexed) {
-		t->work += BLOCK_WORK;
-		if (filter_block(t->s, b->first, t->f, &t->scratch, add_row, t, e) == -1)
+		t->work += filter_work(t->f);
+		if (filter_block(t->s, t->kind, b->first, t->f, &t->scratch, add_row, t, e) == -1)
 			return -1;
 	}
 	if (b->strays && read_strays(t, b, e) == -1)

@@ -23,9 +23,6 @@ struct trail {
 	struct buf scratch;
 };
 
-/* Is there anything to gain? */
-bool trail_helps(const struct filter *f);
-
 /* Begin (again). A zeroed struct is one that holds nothing. */
 int trail_plan(struct trail *t, struct sqlite *s, const struct filter *f, enum record_kind kind,
     int64_t upto, struct error *e);

@@ -194,7 +194,7 @@ fill_by_arrival(struct walk *w, struct error *e)
 static int
 plan_trails(struct walk *w, struct error *e)
 {
-	w->trailed = trail_helps(&w->f);
+	w->trailed = filter_few(&w->f);
 	for (int k = 0; k < RECORD_KINDS && w->trailed; k++)
 		if (trail_plan(&w->trails[k], w->s, &w->f, k, w->m.upto, e) == -1)
 			return -1;
