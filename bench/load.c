@@ -11,8 +11,9 @@
  *   load hold [OPTION]... URL SECONDS       connections that only keep alive: prints CONNECT once
  *                                   all are there
  *   load forward [OPTION]... URL SECONDS    one connection uploads notifications, one after the other,
- *                                   to -c others of the same watchdog: prints "COPIES P50
- *                                   P99 MAX", from the uploader's reply to the others' copies
+ *                                   to -c others of the same watchdog: prints "COPIES" and three
+ *                                   times "P50 P99 MAX": until the copies came, until the reply
+ *                                   did, and the copies behind the reply (or before it: negative)
  *   load slow [OPTION]... URL SECONDS       a question whose answer is read slowly: prints "begun", and
  *                                   "BYTES SECONDS" when it has come or the time is over
  *

@@ -1,6 +1,6 @@
 /*
- * Notifications, from one connection to all others of its watchdog: how long after the
- * uploader's reply each copy came.
+ * Notifications, from one connection to all others of its watchdog: how long after it was sent
+ * each copy came, and how long after the uploader's reply.
  */
 #include "fleet.h"
 
@@ -19,7 +19,9 @@ struct forward {
 	double *came;              /* when each of these did */
 	double acknowledged;       /* when the reply did; 0: not yet */
 	size_t sent;
-	struct latencies took;
+	struct latencies took;     /* from when it was sent */
+	struct latencies reply;    /* so did the replies */
+	struct latencies behind;   /* the copies, behind the reply */
 };
 
 static void
@@ -54,7 +56,7 @@ upload(struct forward *f, struct fleet *fleet)
 	fleet_send(fleet, f->listeners, str_of(text));
 }
 
-/* One notification to all; what came before the reply took no time. */
+/* One notification to all. */
 static void
 one_round(struct forward *f, struct fleet *fleet)
 {
@@ -66,8 +68,20 @@ one_round(struct forward *f, struct fleet *fleet)
 		if (monotonic() > start + PATIENCE)
 			errx(1, "%zu of %zu copies in %.0f s", f->copies, f->listeners, PATIENCE);
 	}
-	for (size_t i = 0; i < f->copies; i++)
-		latencies_add(&f->took, f->came[i] > f->acknowledged ? f->came[i] - f->acknowledged : 0);
+	latencies_add(&f->reply, f->acknowledged - start);
+	for (size_t i = 0; i < f->copies; i++) {
+		latencies_add(&f->took, f->came[i] - start);
+		latencies_add(&f->behind, f->came[i] - f->acknowledged);
+	}
+}
+
+static void
+print(struct latencies *l)
+{
+	printf(" %.6f", latencies_at(l, 0.5));
+	printf(" %.6f", latencies_at(l, 0.99));
+	printf(" %.6f", latencies_at(l, 1));
+	free(l->seconds);
 }
 
 void
@@ -81,7 +95,7 @@ load_forward(const struct load *l)
 		err(1, NULL);
 	fleet_connect(fleet);
 	one_round(&f, fleet);
-	f.took.count = 0;
+	f.took.count = f.reply.count = f.behind.count = 0;
 	start = monotonic();
 	while (!load_over(l, start)) {
 		next = monotonic() + (l->rate > 0 ? 1 / l->rate : 0);
@@ -89,11 +103,11 @@ load_forward(const struct load *l)
 		while (monotonic() < next)
 			fleet_turn(fleet, next);
 	}
-	printf("%zu ", f.took.count);
-	printf("%.6f ", latencies_at(&f.took, 0.5));
-	printf("%.6f ", latencies_at(&f.took, 0.99));
-	printf("%.6f\n", latencies_at(&f.took, 1));
+	printf("%zu", f.took.count);
+	print(&f.took);
+	print(&f.reply);
+	print(&f.behind);
+	putchar('\n');
 	fleet_free(&fleet);
 	free(f.came);
-	free(f.took.seconds);
 }
