@@ -15,6 +15,7 @@
 #define CHUNK ((size_t)16 << 10)   /* bytes of text in a frame; so much may wait for a slow receiver */
 #define TURN (4 * CHUNK)           /* bytes sent to one in a row */
 #define RX_BUFFER 4096             /* bytes read from one in a row */
+#define RX_PIECE 1024              /* and given to its session at a time: each connection has so much */
 #define FRAME 10                   /* bytes of a header, at most */
 #define PATH_SIZE 64
 #define SUBPROTOCOL_SIZE 128
@@ -549,7 +550,7 @@ struct ws *
 ws_new(const struct ws_settings *settings, struct error *e)
 {
 	struct ws *ws = calloc(1, sizeof(*ws));
-	struct lws_protocols protocol = { .callback = callback, .rx_buffer_size = RX_BUFFER,
+	struct lws_protocols protocol = { .callback = callback, .rx_buffer_size = RX_PIECE,
 	    .tx_packet_size = CHUNK };
 
 	if (ws == NULL) {
