@@ -12,7 +12,8 @@
 #include "sqlite/sqlite.h"
 
 enum {
-	PAGES_WAKE = 1024,     /* 4 MB: the thread starts to move them */
+	PAGES_WAKE = 1024,     /* 4 MB: the thread starts to move them, */
+	PAGES_STEP = 256,      /* and goes on after so many more; each time it syncs, as the writer does */
 	PAGES_WAIT = 6144,     /* 24 MB: the writer waits for the rest */
 	PAGES_AGAIN = 1024,    /* and, if a reader was in the way, tries again so much later */
 	WAIT_MS = 50,          /* how long at most */
@@ -25,8 +26,10 @@ struct checkpointer {
 	char *path;
 	struct db *db;
 	bool wanted, stop, started;
-	int busy_ms;           /* the writer's own timeout */
-	int wait_at;           /* pages; as busy_ms only the writer's, no lock needed */
+	/* The writer's alone, no lock needed. */
+	int busy_ms;           /* its own timeout */
+	int pages;             /* in the WAL, as of the last commit */
+	int wake_at, wait_at;  /* when there are so many */
 };
 
 static void *
@@ -64,6 +67,7 @@ checkpointer_new(const char *path, int busy_ms, struct error *e)
 		return NULL;
 	}
 	c->busy_ms = busy_ms;
+	c->wake_at = PAGES_WAKE;
 	c->wait_at = PAGES_WAIT;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->wake, NULL);
@@ -123,11 +127,13 @@ checkpointer_note(struct checkpointer *c, struct db *db)
 {
 	int pages = db_wal_pages(db);
 
-	if (c == NULL || pages < PAGES_WAKE) {
-		if (c != NULL)
-			c->wait_at = PAGES_WAIT;
+	if (c == NULL)
 		return;
+	if (pages < c->pages) {   /* it has begun again */
+		c->wake_at = PAGES_WAKE;
+		c->wait_at = PAGES_WAIT;
 	}
+	c->pages = pages;
 	if (pages >= c->wait_at) {
 		db_busy_timeout(db, WAIT_MS);
 		c->wait_at = db_checkpoint(db, DB_RESTART, NULL) == 1 ? PAGES_WAIT :
@@ -135,6 +141,9 @@ checkpointer_note(struct checkpointer *c, struct db *db)
 		db_busy_timeout(db, c->busy_ms);
 		return;
 	}
+	if (pages < c->wake_at)
+		return;
+	c->wake_at = pages + PAGES_STEP;
 	pthread_mutex_lock(&c->lock);
 	c->wanted = true;
 	pthread_cond_signal(&c->wake);
