@@ -181,22 +181,16 @@ int
 auth_new_token(struct str code, enum auth_role role, char token[AUTH_TOKEN_SIZE],
     struct buf *line, struct error *e)
 {
-	static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
-	unsigned char hash[CRYPTO_SHA256_SIZE], random[AUTH_TOKEN_SIZE - 1];
+	const struct str secret = { token, AUTH_TOKEN_SIZE - 1 };
+	unsigned char hash[CRYPTO_SHA256_SIZE];
 	char digits[2 * sizeof(hash) + 1];
-	struct str secret = { token, sizeof(random) };
 	size_t had = line->len;
 
 	if (!record_watchdog_valid(code))
 		return error_set(e, ERROR_USAGE, "not a watchdog's code: must be 1 to %d of "
 		    "A-Z, a-z, 0-9, _ and -", AUTH_CODE_MAX);
-	if (crypto_random(random, sizeof(random), e) == -1)
-		return -1;
-	for (size_t i = 0; i < sizeof(random); i++)
-		token[i] = alphabet[random[i] % 32];
-	token[sizeof(random)] = '\0';
-	explicit_bzero(random, sizeof(random));
-	if (crypto_sha256(secret, hash, e) == -1)
+	if (crypto_random_name(token, AUTH_TOKEN_SIZE, e) == -1 ||
+	    crypto_sha256(secret, hash, e) == -1)
 		goto fail;
 	crypto_hex(hash, sizeof(hash), digits);
 	if (buf_printf(line, "%s %.*s %s\n", digits, STR_ARGS(code), auth_role_name(role)) == -1) {

@@ -70,6 +70,19 @@ crypto_random(void *out, size_t n, struct error *e)
 	return 0;
 }
 
+int
+crypto_random_name(char *text, size_t size, struct error *e)
+{
+	static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
+
+	if (crypto_random(text, size - 1, e) == -1)
+		return -1;
+	for (size_t i = 0; i < size - 1; i++)
+		text[i] = alphabet[(unsigned char)text[i] % 32];
+	text[size - 1] = '\0';
+	return 0;
+}
+
 void
 crypto_hex(const void *bytes, size_t n, char *text)
 {

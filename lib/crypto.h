@@ -22,6 +22,9 @@ int crypto_sha256(struct str data, unsigned char hash[CRYPTO_SHA256_SIZE], struc
 /* Fill `out` with bytes that nobody can guess (getrandom(2)). */
 int crypto_random(void *out, size_t n, struct error *e);
 
+/* `size` - 1 letters and digits that nobody can guess, of 5 bits each, and a NUL. */
+int crypto_random_name(char *text, size_t size, struct error *e);
+
 /* `n` bytes as 2 * n hexadecimal digits and a NUL. */
 void crypto_hex(const void *bytes, size_t n, char *text);
 

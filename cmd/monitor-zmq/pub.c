@@ -82,13 +82,8 @@ write_metrics(void *arg, struct buf *text)
 static int
 begin_run(struct pub *p, struct error *e)
 {
-	static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
-	unsigned char random[RUN_SIZE - 1];
-
-	if (crypto_random(random, sizeof(random), e) == -1)
+	if (crypto_random_name(p->run, sizeof(p->run), e) == -1)
 		return -1;
-	for (size_t i = 0; i < sizeof(random); i++)
-		p->run[i] = alphabet[random[i] % 32];
 	numbers_clear(p->numbers);
 	return 0;
 }
