@@ -173,6 +173,7 @@ offer(struct relay_intake *in, struct relay_part *p, struct ndjson_line *l, stru
 	l->source = full;
 	if (ndjson_renumber(&p->parcel->lines, l) == -1)
 		return error_memory(e);
+	p->parcel->count++;
 	in->stats.lines++;
 	return 0;
 }

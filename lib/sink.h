@@ -43,13 +43,13 @@ struct sink_parcel {
 	struct buf lines;          /* whole lines, at least one, each with its newline; the
 	                            * caller's to change until it is offered */
 	int64_t first, last;       /* seq of the first and the last line */
+	size_t count;              /* of its lines */
 	void *owner;               /* the caller's */
 	const char *reject;        /* why one of its lines was refused, the first such reason;
 	                            * NULL: none was */
 	/* the rest is the sink's */
 	struct sink_source *source;
 	struct sink_parcel *prev, *next, *next_of_source;
-	size_t count;              /* of its lines */
 	double offered;            /* when */
 	bool sent;                 /* whole, since the sink was last started */
 	struct buf refused;        /* the numbers of those that were, rising: of int64_t */

@@ -42,23 +42,11 @@ sink_queue_free_parcel(struct sink_queue *q, struct sink_parcel **p)
 	*p = NULL;
 }
 
-static size_t
-count_lines(const char *data, size_t len)
-{
-	const char *end = data + len;
-	size_t n = 0;
-
-	for (; data < end && (data = memchr(data, '\n', (size_t)(end - data))) != NULL; data++)
-		n++;
-	return n;
-}
-
 void
 sink_queue_add(struct sink_queue *q, struct sink_parcel *p)
 {
 	struct sink_source *source = p->source;
 
-	p->count = count_lines(p->lines.data, p->lines.len);
 	if ((p->prev = q->last) != NULL)
 		p->prev->next = p;
 	else
@@ -106,10 +94,12 @@ size_t
 sink_queue_gather(const struct sink_queue *q, struct iovec *iov, size_t max)
 {
 	const struct sink_parcel *p = q->unsent;
-	size_t skip = q->written, n = 0;
+	size_t skip = q->written, bytes = 0, n = 0;
 
-	for (; p != NULL && n < max; p = p->next, skip = 0)
-		iov[n++] = (struct iovec){ p->lines.data + skip, p->lines.len - skip };
+	for (; p != NULL && n < max && bytes < SINK_QUEUE_PIECE; p = p->next, skip = 0) {
+		iov[n] = (struct iovec){ p->lines.data + skip, p->lines.len - skip };
+		bytes += iov[n++].iov_len;
+	}
 	return n;
 }
 
@@ -123,6 +113,17 @@ sink_queue_advance(struct sink_queue *q, size_t n)
 		q->unsent = q->unsent->next;
 	}
 	q->written = n;
+}
+
+static size_t
+count_lines(const char *data, size_t len)
+{
+	const char *end = data + len;
+	size_t n = 0;
+
+	for (; data < end && (data = memchr(data, '\n', (size_t)(end - data))) != NULL; data++)
+		n++;
+	return n;
 }
 
 uint64_t

@@ -31,7 +31,9 @@ void sink_queue_free_parcel(struct sink_queue *q, struct sink_parcel **p);
 
 void sink_queue_add(struct sink_queue *q, struct sink_parcel *p);
 
-/* What is to be sent next, in up to `max` pieces; and that `n` bytes of it were. */
+/* What is to be sent next, in up to `max` pieces, or as much as may be taken at once; and that
+ * `n` bytes of it were. */
+#define SINK_QUEUE_PIECE ((size_t)1 << 20)
 size_t sink_queue_gather(const struct sink_queue *q, struct iovec *iov, size_t max);
 void sink_queue_advance(struct sink_queue *q, size_t n);
 

@@ -184,6 +184,7 @@ prepare_lines(struct session *s, const struct proto_request *r, struct sink_parc
 		return -1;
 	p->first = labels.seq;
 	p->last = labels.seq + (int64_t)u->count - 1;
+	p->count = u->count;
 	if (own)
 		serve->seq += (int64_t)u->count;
 	return 0;

@@ -59,6 +59,7 @@ rig_offer(struct rig *r, const char *source, int64_t first, int64_t last)
 		fixture_fail("sink_parcel", e.text);
 	p->first = first;
 	p->last = last;
+	p->count = (size_t)(last - first) + 1;
 	p->owner = (void *)source;
 	rig_lines(&p->lines, source, first, last);
 	sink_offer(r->sink, p);
