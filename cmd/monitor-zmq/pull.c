@@ -20,7 +20,7 @@
 #include "when.h"
 
 #define MAX_MESSAGE ((uint64_t)8 << 20)
-#define ROOM ((uint64_t)64 << 20)
+#define ROOM ((uint64_t)16 << 20)   /* as push keeps: see there */
 #define AT_ONCE 16             /* batches taken in a row */
 #define TICK 0.25              /* seconds, while there is something to do */
 #define WORD 3.0               /* seconds of silence: a pusher's patience is five times that */
@@ -31,7 +31,7 @@ enum { OPT_SINK = COMMON_OWN, OPT_ROOM, OPT_MAX_MESSAGE, OPT_STOP_TIMEOUT };
 static const struct cli_option options[] = {
 	{ 0, NULL, NULL, "The sink (or behind --, a command)" },
 	{ OPT_SINK, "sink", "unix:PATH", "the socket on which it listens" },
-	{ OPT_ROOM, "room", "SIZE", "of unsettled lines of all pushers (default: 64M)" },
+	{ OPT_ROOM, "room", "SIZE", "of unsettled lines of all pushers (default: 16M)" },
 	{ 0, NULL, NULL, "Records" },
 	OPTIONS_LABELS,
 	{ OPT_MAX_MESSAGE, "max-message", "SIZE", "cut off who sends larger ones (default: 8M)" },

@@ -25,7 +25,7 @@
 #define AT_ONCE 64                      /* messages taken in a row */
 #define HIGH_WATER 64                   /* batches that may wait in the socket: they are kept here, too */
 #define MAX_LINE ((uint64_t)4 << 20)
-#define MAX_UNSETTLED ((uint64_t)64 << 20)
+#define MAX_UNSETTLED ((uint64_t)16 << 20)   /* more than that leaves the caches before it is settled */
 #define PATIENCE 15.0
 #define STOP_TIMEOUT 10.0
 
@@ -36,7 +36,7 @@ static const struct cli_option options[] = {
 	{ OPT_ACK, "ack", NULL, "be a sink: acknowledge on standard output what is settled" },
 	OPTIONS_LABELS,
 	{ OPT_MAX_LINE, "max-line", "SIZE", "refuse longer lines (default: 4M)" },
-	{ OPT_MAX_UNSETTLED, "max-unsettled", "SIZE", "read no more while so much is kept (default: 64M)" },
+	{ OPT_MAX_UNSETTLED, "max-unsettled", "SIZE", "read no more while so much is kept (default: 16M)" },
 	{ OPT_PATIENCE, "patience", "DURATION", "begin anew after such a silence (default: 15s)" },
 	{ OPT_STOP_TIMEOUT, "stop-timeout", "DURATION", "to settle after SIGTERM (default: 10s)" },
 	COMMON_OPTIONS,
