@@ -237,6 +237,23 @@ exactly_once() {
 	[ "$(tail -n 1 acked.a) $(tail -n 1 acked.b)" = "3000 3000" ]
 }
 
+@test "with --sink unix:PATH lines go to an ingester that others use, too; when it comes back it is connected to again" {
+	beside ingest monitor-ingest --quiet --ack --listen unix:sink -d m.db
+	ingest=$pid
+	pull --sink unix:sink --retry 20ms..100ms
+	push p
+	numbers 1 3 >&"$to"
+	until_true acked p.out 3
+	kill -KILL "$ingest"
+	wait "$ingest" || true
+	numbers 4 6 >&"$to"
+	until_true says pull.err "trying again"
+	numbers 7 9 other | monitor-ingest --quiet -d m.db
+	beside ingest monitor-ingest --quiet --ack --listen unix:sink -d m.db
+	until_true acked p.out 6
+	[ "$(count)" = 9 ]
+}
+
 @test "a puller that is not there yet is waited for, and one that came back is told of" {
 	there=ipc://link
 	push p

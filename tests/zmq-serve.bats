@@ -174,6 +174,14 @@ req() {
 	[[ $output == *'"success":true'* ]]
 }
 
+@test "with --sink unix:PATH uploads go to an ingester that others use, too" {
+	start monitor-ingest --quiet --ack --listen unix:sink -d m.db
+	serve --sink unix:sink
+	run -0 req uploadLogs "\"logs\":[$RECORD]"
+	[[ $output == *"Inserted 1 log(s)"* ]]
+	[ "$(sqlite3 -readonly m.db 'SELECT count(*) FROM records')" = 1 ]
+}
+
 @test "an upload is answered when the sink has settled it, or with what the sink says" {
 	mkfifo answers
 	exec {say}<>answers
