@@ -51,6 +51,31 @@ sample() {
 	cat "$DIR/sample" >>"$DIR/result-$sample_name"
 }
 
+# daemon_start COMMAND...: in the background, as $daemon, until it listens. What it says is in $log.
+daemon_start() {
+	log=$DIR/daemon.log
+	rm -f "$log"   # an earlier one may still write to it
+	: >"$log"
+	"$@" >/dev/null 2>"$log" &
+	daemon=$!
+	until grep -q 'listening on' "$log"; do
+		kill -0 "$daemon" 2>/dev/null || {
+			cat "$log" >&2
+			fail "did not start: $*"
+		}
+		sleep 0.02
+	done
+}
+
+# daemon_place [N]: where it listens, the first or N-th place.
+daemon_place() { sed -n 's/.*listening on \([^ ]*\).*/\1/p' "$log" | sed -n "${1:-1}p"; }
+
+daemon_stop() {
+	kill "$daemon"
+	wait "$daemon" || fail "a daemon ended with status $?: $(cat "$log")"
+	daemon=
+}
+
 # median NAME [COLUMN]: of a column of what sample kept.
 median() {
 	awk -v c="${2:-1}" '{ print $c }' "$DIR/result-$1" | sort -g | awk '

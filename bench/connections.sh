@@ -2,21 +2,13 @@
 # files, several share a port.
 # shellcheck shell=sh disable=SC3045 # ulimit -n: dash has it
 
-# Start daemon number $1 on the port of the first.
+# Start one more daemon, on the port of the first.
 connections_daemon() {
-	: >"$DIR/wsd-$1.err"
-	monitor-wsd --no-auth --reuse-port --listen "127.0.0.1:${port:-0}" --max-connections "$each" \
-		--max-connections-per-address 0 -d "$db" \
-		-- monitor-ingest --ack --quiet -d "$db" >/dev/null 2>"$DIR/wsd-$1.err" &
-	daemons="$daemons $!"
-	until grep -q 'listening on' "$DIR/wsd-$1.err"; do
-		kill -0 "$!" 2>/dev/null || {
-			cat "$DIR/wsd-$1.err" >&2
-			fail "daemon $1 did not start"
-		}
-		sleep 0.02
-	done
-	port=$(sed -n 's/.*listening on [^ ]*:\([0-9]*\).*/\1/p' "$DIR/wsd-$1.err" | head -n 1)
+	daemon_start monitor-wsd --no-auth --reuse-port --listen "127.0.0.1:${port:-0}" --max-connections "$each" \
+		--max-connections-per-address 0 -d "$db" -- monitor-ingest --ack --quiet -d "$db"
+	daemons="$daemons $daemon"
+	port=$(daemon_place)
+	port=${port##*:}
 }
 
 connections_memory() {
@@ -57,8 +49,8 @@ section_connections() {
 	db=$DIR/connections.db
 	port=''
 	remove_store "$db"
-	for n in $(seq "$processes"); do
-		connections_daemon "$n"
+	for _ in $(seq "$processes"); do
+		connections_daemon
 	done
 	before=$(connections_memory)
 	connections_hold
@@ -77,7 +69,7 @@ section_connections() {
 		kill "$pid"
 		wait "$pid" || fail "a daemon ended with status $?"
 	done
-	holders='' daemons=''
+	holders='' daemons='' daemon=''
 	goal "memory of a connection" "$(calc "($after - $before) / ($share * $processes)")" at-most 8 " kB"
 	remove_store "$db"
 }

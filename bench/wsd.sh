@@ -9,27 +9,9 @@ ONE=0000000000000000   # the code of the watchdog with many records
 wsd_start() {
 	wsd_store=$1
 	shift
-	: >"$DIR/wsd.err"
-	monitor-wsd --no-auth --listen 127.0.0.1:0 -d "$wsd_store" "$@" \
-		-- monitor-ingest --ack --quiet -d "$wsd_store" >/dev/null 2>"$DIR/wsd.err" &
-	daemon=$!
-	until grep -q 'listening on' "$DIR/wsd.err"; do
-		kill -0 "$daemon" 2>/dev/null || {
-			cat "$DIR/wsd.err" >&2
-			fail "the daemon did not start"
-		}
-		sleep 0.02
-	done
-	url=ws://$(sed -n 's/.*listening on \([^ ]*\).*/\1/p' "$DIR/wsd.err" | head -n 1)/ws
-}
-
-wsd_stop() {
-	kill "$daemon"
-	wait "$daemon" || {
-		cat "$DIR/wsd.err" >&2
-		fail "the daemon ended with status $?"
-	}
-	daemon=
+	daemon_start monitor-wsd --no-auth --listen 127.0.0.1:0 -d "$wsd_store" "$@" \
+		-- monitor-ingest --ack --quiet -d "$wsd_store"
+	url=ws://$(daemon_place)/ws
 }
 
 # beside_first VERB [OPTION]... URL: a load that runs until end_first; what it prints goes to
@@ -94,7 +76,7 @@ wsd_uploads_round() {
 	sample wsd-hundred load uploads -c 50 -R 100 -w 4 -f "$CORPUS" "$url" "$WSD_SECONDS"
 	sample wsd-one load uploads -c 100 -f "$CORPUS" "$url" "$WSD_SECONDS"
 	sample wsd-single load uploads -f "$CORPUS" "$url" "$WSD_SECONDS"
-	wsd_stop
+	daemon_stop
 	remove_store "$db"
 	wsd_echoed wsd-echo 100 "$WSD_SECONDS"
 }
@@ -159,7 +141,7 @@ wsd_idle() {
 	sample "wsd-many-$name" load uploads -c 100 -f "$CORPUS" "$url" "$WSD_SECONDS"
 	end_first
 	sample "wsd-few-$name" load uploads -c 100 -f "$CORPUS" "$url" "$WSD_SECONDS"
-	wsd_stop
+	daemon_stop
 }
 
 wsd_certificate() {
@@ -282,7 +264,7 @@ section_wsd() {
 	wsd_reads
 	wsd_slow
 	wsd_forward
-	wsd_stop
+	daemon_stop
 	wsd_ready
 	remove_store "$db"
 }

@@ -20,22 +20,8 @@ zmq_lines() {
 
 # zmq_start VERB [OPTION]... [-- SINK...]: in the background; it listens at $there.
 zmq_start() {
-	: >"$DIR/zmq.err"
-	monitor-zmq "$@" >/dev/null 2>"$DIR/zmq.err" &
-	daemon=$!
-	until grep -q 'listening on' "$DIR/zmq.err"; do
-		kill -0 "$daemon" 2>/dev/null || {
-			cat "$DIR/zmq.err" >&2
-			fail "monitor-zmq $1 did not start"
-		}
-		sleep 0.02
-	done
-	there=$(sed -n 's/.*: listening on //p' "$DIR/zmq.err" | head -n 1)
-}
-
-zmq_stop() {
-	kill "$daemon" && wait "$daemon" || fail "monitor-zmq ended with status $?: $(cat "$DIR/zmq.err")"
-	daemon=
+	daemon_start monitor-zmq "$@"
+	there=$(daemon_place)
 }
 
 # zmq_push NAME [PULL OPTION]... -- SINK...: how long push takes to have all acknowledged.
@@ -45,7 +31,7 @@ zmq_push() {
 	zmq_start pull --bind tcp://127.0.0.1:0 "$@"
 	# shellcheck disable=SC2086 # options
 	sample "$push_name" measure -i "$lines" -o "$DIR/acks" monitor-zmq push -q --ack ${push_options-} "$there"
-	zmq_stop
+	daemon_stop
 	[ "$(tail -n 1 "$DIR/acks")" = "{\"ack\":{\"source\":\"bench-1\",\"seq\":$n}}" ] ||
 		fail "not everything was acknowledged"
 }
@@ -101,12 +87,9 @@ zmq_throughput() {
 }
 
 zmq_lag() {
-	: >"$DIR/proxy.err"
-	monitor-zmq proxy tcp://127.0.0.1:0 tcp://127.0.0.1:0 2>"$DIR/proxy.err" &
-	daemon=$!
-	until [ "$(grep -c 'listening on' "$DIR/proxy.err")" = 2 ]; do sleep 0.02; done
-	front=$(sed -n 's/.*: listening on //p' "$DIR/proxy.err" | head -n 1)
-	back=$(sed -n 's/.*: listening on //p' "$DIR/proxy.err" | tail -n 1)
+	daemon_start monitor-zmq proxy tcp://127.0.0.1:0 tcp://127.0.0.1:0
+	until [ -n "$(daemon_place 2)" ]; do sleep 0.02; done
+	front=$(daemon_place) back=$(daemon_place 2)
 	round=1
 	while [ "$round" -le "$RUNS" ]; do
 		rm -f "$DIR/lag" "$DIR/sub.fifo"
@@ -119,7 +102,7 @@ zmq_lag() {
 		cat "$DIR/lag" >>"$DIR/result-zmq-lag"
 		round=$((round + 1))
 	done
-	zmq_stop
+	daemon_stop
 	awk -v p50="$(median zmq-lag)" -v p99="$(median zmq-lag 2)" -v max="$(largest zmq-lag 3)" -v lost="$(largest zmq-lag 4)" 'BEGIN {
 		printf "  pub, proxy, sub at 10k records/s: %.2f ms median, %.2f ms p99, %.2f ms at most; %d lost\n",
 			p50 * 1e3, p99 * 1e3, max * 1e3, lost }'
@@ -140,7 +123,7 @@ zmq_requests() {
 		zmq_start serve -d "$DIR/zmq.db" --bind tcp://127.0.0.1:0
 		sample zmq-serve zmqbare ask "$there" 3 1 "$ask"
 		sample zmq-serve-many zmqbare ask "$there" 3 16 "$ask"
-		zmq_stop
+		daemon_stop
 		round=$((round + 1))
 	done
 	remove_store "$DIR/zmq.db"
