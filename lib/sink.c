@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,8 @@
 #include "sink_settings.h"
 #include "when.h"
 
-#define PIECES 4   /* reads in a row: answers must not hold up the event loop */
+#define PIECES 4     /* reads in a row: answers must not hold up the event loop */
+#define SILENCE 5.0  /* seconds without an answer until that is said */
 
 struct sink {
 	struct sink_settings settings;      /* its command and path are ours */
@@ -28,6 +30,8 @@ struct sink {
 	int error;                          /* of the send that failed */
 	bool missed;                        /* it was said to be gone, and not yet to be back */
 	bool odd;                           /* it was said that its answers are */
+	bool silent;                        /* it was said that it does not answer */
+	double heard;                       /* when it was started, or last acknowledged */
 	unsigned failures;                  /* in a row, */
 	double pause;                       /* and the seconds before it is tried again */
 	unsigned short random[3];
@@ -153,12 +157,27 @@ is_due(const struct sink *s)
 	return s->over || (is_plain(s) && p != NULL && p->sent);
 }
 
+/* A program that stores lines and says nothing would look like a sink for ever. */
+static void
+say_silence(struct sink *s)
+{
+	const struct sink_parcel *p = s->queue.first;
+
+	if (s->silent || is_plain(s) || !sink_up(s) || p == NULL || !p->sent ||
+	    when_ticks() - fmax(s->heard, p->offered) < SILENCE)
+		return;
+	s->silent = true;
+	say(s, LOG_WARNING, "%s: takes lines and acknowledges none (monitor-ingest needs --ack)",
+	    sink_link_name(s->link));
+}
+
 void
 sink_flush(struct sink *s)
 {
 	bool due = is_due(s);
 
 	flush(s);
+	say_silence(s);
 	if (!due && is_due(s))
 		sink_link_alarm(s->link, 0);
 }
@@ -208,7 +227,11 @@ acknowledge(struct sink *s, const struct ndjson_answer *a, struct error *e)
 	struct sink_parcel *p;
 
 	s->failures = 0;
+	s->heard = when_ticks();
 	say_back(s);
+	if (s->silent)
+		say(s, LOG_NOTICE, "%s: acknowledges again", sink_link_name(s->link));
+	s->silent = false;
 	while ((p = sink_queue_settled(&s->queue, a->source, a->seq)) != NULL) {
 		if (pass_on(s, p, e) == -1)
 			return -1;
@@ -310,6 +333,7 @@ start(struct sink *s, struct error *e)
 	sink_answers_reset(s->answers);
 	s->state = SINK_UP;
 	s->odd = false;
+	s->heard = when_ticks();
 	s->stats.starts++;
 	if (s->missed)
 		sink_link_alarm(s->link, s->pause);

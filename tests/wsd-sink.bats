@@ -129,6 +129,12 @@ figure_is() { [ "$(figure "$1")" = "$2" ]; }
 	[ "$(monitor-query -d m.db -o cat | sort | xargs)" = "before past" ]
 }
 
+@test "a sink that stores and never acknowledges is told of" {
+	wsd --no-auth -- monitor-ingest --quiet -d m.db
+	begin as w1 <<<"$(logs one)" >replies
+	until_true grep -q 'monitor-ingest: takes lines and acknowledges none (monitor-ingest needs --ack)' wsd.err
+}
+
 @test "a sink that can't be started at all is told at once, status 1" {
 	run -1 monitor-wsd --listen 127.0.0.1:0 --no-auth -- /no/such/sink
 	[[ $output == *no/such/sink* ]]
