@@ -211,6 +211,17 @@ load wsd
 	curl -sSf "http://127.0.0.1:$port/readyz"
 }
 
+@test "the log says why the store can't be read, once, and when it can again" {
+	records 1 | monitor-ingest -q -d m.db
+	mv m.db good.db
+	mkdir m.db
+	wsd -d m.db --no-auth
+	until_true grep -q "the store can't be read: m.db: " wsd.err
+	rmdir m.db && mv good.db m.db
+	until_true grep -q 'the store can be read again' wsd.err
+	[ "$(grep -c 'the store' wsd.err)" -eq 2 ]
+}
+
 @test "a store that is replaced is opened again" {
 	records 1 | monitor-ingest -q -d m.db
 	wsd -d m.db --no-auth -- monitor-ingest --quiet --ack -d other.db

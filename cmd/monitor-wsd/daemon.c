@@ -39,6 +39,20 @@ daemon_round(void *arg)
 		loop_stop(p->loop);
 }
 
+/* The log says why the store can't be read, which nobody else is told. */
+static void
+tell_of_store(struct parts *p)
+{
+	struct error e;
+	bool bad = p->reads != NULL && !reads_ok(p->reads, &e);
+
+	if (bad && !p->store_bad)
+		log_say(LOG_WARNING, "the store can't be read: %s", e.text);
+	else if (!bad && p->store_bad)
+		log_say(LOG_NOTICE, "the store can be read again");
+	p->store_bad = bad;
+}
+
 void
 daemon_tick(void *arg)
 {
@@ -46,6 +60,7 @@ daemon_tick(void *arg)
 
 	serve_tick(p->serve);
 	ws_tick(p->ws);
+	tell_of_store(p);
 	log_rest(false);
 }
 

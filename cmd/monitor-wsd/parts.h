@@ -56,6 +56,7 @@ struct parts {
 	struct loop_watch *sink_watch, *pool_watch, *news_watch;
 	struct loop_timer *tick, *watchdog, *deadline, *news_pause;
 	bool news_resting, news_paused;   /* the store is not watched; nor is it time to */
+	bool store_bad;                /* as the log has it */
 	struct reload reload;
 	uint64_t foreign, foreign_bad; /* lines; reads of such in which one was no use */
 	bool stopping, hurry;
