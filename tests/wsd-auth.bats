@@ -236,6 +236,17 @@ secure() {
 	[ "$(monitor-query -d m.db --count)" = 1 ]
 }
 
+@test "a certificate that has expired is told of at the start, and does not pass --check" {
+	certificate server
+	openssl req -new -key server.key -subj /CN=server -out server.csr
+	openssl x509 -req -in server.csr -signkey server.key -days 0 -out expired.crt 2>/dev/null
+	stored --cert expired.crt --key server.key
+	[[ $(cat wsd.err) == *"expired.crt: the certificate, or one behind it, has expired"* ]]
+	run -1 monitor-wsd --check --no-auth --cert expired.crt --key server.key
+	[ "$output" = "monitor-wsd: expired.crt: the certificate, or one behind it, has expired" ]
+	monitor-wsd --check --no-auth --cert server.crt --key server.key
+}
+
 @test "SIGHUP takes a new certificate for new connections; who is connected stays, a bad one changes nothing" {
 	certificate old
 	certificate new

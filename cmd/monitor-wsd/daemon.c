@@ -7,6 +7,7 @@
 #include "log.h"
 #include "notify.h"
 #include "parts.h"
+#include "when.h"
 
 #define NEWS_PAUSE 0.05   /* seconds from one look for what is new in the store to the next */
 
@@ -165,6 +166,27 @@ daemon_say_serve(void *arg, int priority, const char *text)
 	log_limited("sessions", priority, "%s", text);
 }
 
+/* ---- the certificate ---- */
+
+/* Clients will have none of it, and their libraries seldom say so to anybody. */
+static int
+check_certificate(const struct settings *s, const struct tls *tls, struct error *e)
+{
+	if (tls == NULL || tls_expires(tls) > when_now())
+		return 0;
+	return error_set(e, ERROR_INVALID, "%s: the certificate, or one behind it, has expired",
+	    s->tls.cert);
+}
+
+static void
+warn_of_certificate(const struct parts *p)
+{
+	struct error e;
+
+	if (check_certificate(p->settings, p->tls, &e) == -1)
+		log_say(LOG_WARNING, "%s", e.text);
+}
+
 /* ---- signals ---- */
 
 static void
@@ -212,6 +234,7 @@ begin_reload(struct parts *p)
 	notify_reloading();
 	if (p->tls != NULL && tls_reload(p->tls, &e) == -1)
 		log_say(LOG_ERR, "%s: the certificate stays as it was", e.text);
+	warn_of_certificate(p);
 	p->reload.job = (struct pool_job){ .run = run_reload, .done = end_reload };
 	pool_submit(p->pool, &p->reload.job);
 }
@@ -267,6 +290,8 @@ daemon_check(const struct settings *s, struct error *e)
 
 	if (r == 0 && s->tls.cert != NULL && (tls = tls_new(&s->tls, e)) == NULL)
 		r = -1;
+	if (r == 0)
+		r = check_certificate(s, tls, e);
 	tls_free(&tls);
 	auth_free(&auth);
 	return r;
@@ -291,6 +316,7 @@ daemon_run(const struct settings *s, struct error *e)
 	/* A sink that cannot be started at all shows now. */
 	if (r == 0 && (r = sink_work(p.sink, e)) == 0) {
 		p.error = e;
+		warn_of_certificate(&p);
 		announce(&p);
 		loop_run(p.loop);
 		r = p.result;
