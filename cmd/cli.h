@@ -32,7 +32,7 @@ struct cli_option {
 
 /* Keys of the options that every table has (CLI_COMMON_OPTIONS), which
  * cli_next() acts on by itself. */
-enum { CLI_HELP = 1000, CLI_VERSION, CLI_OWN = 1100 /* first free key */ };
+enum { CLI_HELP = 'h', CLI_VERSION = 1000, CLI_OWN = 1100 /* first free key */ };
 #define CLI_COMMON_OPTIONS \
 	{ CLI_HELP, "help", NULL, "show this help" }, \
 	{ CLI_VERSION, "version", NULL, "show the version" }

@@ -110,7 +110,7 @@ examples() {
 			grep -qx -- --connect help || common=
 			{
 				manual_options "$(manual_of "$program")" "$verb" "$common"
-				printf '%s\n' --help --version
+				printf '%s\n' -h --help --version
 			} | sort -u >manual
 			diff help manual || { echo "$program $verb: --help (<) and manual (>) differ" >&2; return 1; }
 		done

@@ -248,6 +248,7 @@ messages() {
 @test "--help and --version go to standard output" {
 	run -0 --separate-stderr monitor-query --help
 	[[ $output == "usage: monitor-query "*--grep* ]] && [ -z "$stderr" ]
+	[ "$(monitor-query -h)" = "$output" ]
 	run -0 --separate-stderr monitor-query --version
 	[[ $output == "monitor-query "[0-9]* ]] && [ -z "$stderr" ]
 }
