@@ -271,24 +271,39 @@ from_environment(const char *name)
 	return value != NULL && *value != '\0' ? value : NULL;
 }
 
+static const char *
+checked_url(const char *from, const char *url)
+{
+	struct error e;
+
+	if (store_check_url(url, &e) == -1)
+		cli_usage("%s: %s", from, e.text);
+	return url;
+}
+
+/* Where the environment names none, `otherwise`. */
+static const char *
+store_of(const char *name, const char *otherwise)
+{
+	const char *url = from_environment(name);
+
+	return url != NULL ? checked_url(name, url) : otherwise;
+}
+
 const char *
 cli_store(char *option)
 {
-	const char *env = from_environment("MONITOR_STORE");
-
 	if (option != NULL)
-		return take_url(option);
-	return env != NULL ? env : STORE_DEFAULT;
+		return checked_url("--store", take_url(option));
+	return store_of("MONITOR_STORE", STORE_DEFAULT);
 }
 
 const char *
 cli_read_store(const char *otherwise)
 {
-	const char *env = from_environment("MONITOR_READ_STORE");
+	const char *url = store_of("MONITOR_READ_STORE", NULL);
 
-	if (env == NULL)
-		env = from_environment("MONITOR_STORE");
-	return env != NULL ? env : otherwise;
+	return url != NULL ? url : store_of("MONITOR_STORE", otherwise);
 }
 
 int

@@ -69,7 +69,8 @@ double cli_duration(const char *name, const char *text, double min, double max);
 void cli_fill_streams(void);
 
 /* The store's URL: the option's argument if it was given (where that stands for all to
- * see, a password in it is overwritten), else MONITOR_STORE, else STORE_DEFAULT. */
+ * see, a password in it is overwritten), else MONITOR_STORE, else STORE_DEFAULT. One that
+ * no engine takes ends the program, status 2; so with the next. */
 const char *cli_store(char *option);
 
 /* For those who only read, without the option: MONITOR_READ_STORE (a replica), else

@@ -19,8 +19,19 @@ engine_for(const char *url, const char **rest, struct error *e)
 	for (size_t i = 0; i < sizeof(engines) / sizeof(engines[0]); i++)
 		if (engines[i]->claims(url, rest))
 			return engines[i];
-	error_set(e, ERROR_USAGE, "%.*s: no such kind of store", (int)strcspn(url, ":"), url);
+	error_set(e, ERROR_USAGE, "%.*s: no such kind of store (a path, sqlite:PATH or "
+	    "postgresql://...)", (int)strcspn(url, ":"), url);
 	return NULL;
+}
+
+int
+store_check_url(const char *url, struct error *e)
+{
+	const char *rest;
+
+	if (*url == '\0')
+		return error_set(e, ERROR_USAGE, "its name is empty");
+	return engine_for(url, &rest, e) != NULL ? 0 : -1;
 }
 
 static struct store *

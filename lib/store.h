@@ -47,6 +47,9 @@ struct store_trouble {
 };
 void store_trouble(struct store *s, const struct store_trouble *t);
 
+/* Is there an engine for this URL? -1: none (ERROR_USAGE). Nothing is opened. */
+int store_check_url(const char *url, struct error *e);
+
 /* Is it, or what this URL names, reached over a network, so that a call may last? */
 bool store_distant(const struct store *s);
 bool store_distant_url(const char *url);

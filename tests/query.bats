@@ -217,6 +217,8 @@ messages() {
 		[[ $stderr == *"$want"*"Try 'monitor-query --help'"* ]] || { echo "$stderr"; return 1; }
 	}
 	want="--timewindow: 'soon'" bad -w soon
+	want="--store: mysql: no such kind of store" bad -d mysql://me:secret@db/x
+	want="--store: its name is empty" bad -d ''
 	want="month 13" bad -S 2024-13-01
 	want="--until: 'later'" bad -U later
 	want="loud: not a level" bad -l loud

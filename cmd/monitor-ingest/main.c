@@ -188,7 +188,7 @@ parse_settings(struct settings *s, int argc, char **argv)
 		s->files = standard_input;
 		s->file_count = 1;
 	}
-	if (s->store == NULL)
+	if (s->store == NULL && s->remote.url == NULL)
 		s->store = cli_store(NULL);
 	if (s->max_line == 0)
 		s->max_line = s->remote.url != NULL ? MAX_LINE_REMOTE : MAX_LINE;

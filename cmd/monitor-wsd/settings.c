@@ -283,7 +283,6 @@ settings_parse(struct settings *s, int argc, char **argv)
 	int key;
 
 	*s = (struct settings){
-		.store = cli_read_store(NULL),
 		.auth.key = { .fresh = AUTHKEY_FRESH, .retry = AUTHKEY_RETRY,
 		    .timeout = AUTHKEY_TIMEOUT },
 		.max_connections = 10000, .max_per_address = 2000,
@@ -299,6 +298,8 @@ settings_parse(struct settings *s, int argc, char **argv)
 			cli_usage("%s: a sink's command stands behind --", argv[optind]);
 		s->command = argv + optind;
 	}
+	if (s->store == NULL)
+		s->store = cli_read_store(NULL);
 	if (s->new_token == NULL)
 		check_settings(s);
 }
