@@ -104,6 +104,20 @@ parse_table(const struct cli *cli)
 	return p;
 }
 
+static bool
+is_elsewhere(const struct cli_option *o)
+{
+	return o->arg != NULL && strcmp(o->arg, CLI_ELSEWHERE) == 0;
+}
+
+static void
+refuse_elsewhere(const struct cli *cli, int key)
+{
+	for (const struct cli_option *o = cli->options; o->help != NULL; o++)
+		if (o->key == key && is_elsewhere(o))
+			cli_usage("there is no --%s: %s", o->name, o->help);
+}
+
 static void
 print_help(const struct cli *cli)
 {
@@ -117,6 +131,8 @@ print_help(const struct cli *cli)
 			printf("\n%s:\n", o->help);
 			continue;
 		}
+		if (is_elsewhere(o))
+			continue;
 		n = o->key < 256 ? snprintf(left, sizeof(left), "-%c", o->key) :
 		    snprintf(left, sizeof(left), "  ");
 		if (o->name != NULL)
@@ -157,6 +173,8 @@ cli_next(struct cli *cli)
 		free(p);
 		cli->parsed = NULL;
 		break;
+	default:
+		refuse_elsewhere(cli, key);
 	}
 	return key;
 }

@@ -30,6 +30,11 @@ struct cli_option {
 	const char *help;
 };
 
+/* As `arg`: an option of other tools, which users will try. It ends the program, with what
+ * there is in its place (`help`), rather than be taken for the beginning of another's name.
+ * --help does not show it. */
+#define CLI_ELSEWHERE "[elsewhere]"
+
 /* Keys of the options that every table has (CLI_COMMON_OPTIONS), which
  * cli_next() acts on by itself. */
 enum { CLI_HELP = 'h', CLI_VERSION = 1000, CLI_OWN = 1100 /* first free key */ };

@@ -232,7 +232,7 @@ messages() {
 	want="--output: 'xml'" bad -o xml
 	want="--color: 'red'" bad --color=red
 	want="is not a cursor" bad --after-cursor c1
-	want="no operands" bad error
+	want="no operands; -d names a store, -g looks for a text" bad error
 	want="--reverse does not go with" bad -r -f
 	want="--reverse does not go with" bad -r --cursor-file c
 	want="two places" bad --after-cursor 'c1;t=0000000000000000;a=0000000000000000;s=0000000000000000' --cursor-file c
@@ -245,6 +245,19 @@ messages() {
 	want="of nobody" bad --top 0
 	want="at least 1ms" bad --histogram=0
 	want="unrecognized option" bad --nosuch
+}
+
+@test "options that journalctl and grep have and we have not are answered with what there is" {
+	try() {
+		run -2 --separate-stderr monitor-query "$@"
+		[[ $stderr == "monitor-query: there is no $want"* ]] || { echo "$stderr"; return 1; }
+	}
+	want="--priority: levels are chosen by -l" try -p err
+	want="--priority: levels are chosen by -l" try --priority=3
+	want="--unit: senders are chosen by -s" try -n 3 -u Pump
+	want="--cursor: positions are given by --after-cursor" try --cursor=c1
+	want="--ignore-case: -g takes any case" try -rig pump
+	[ ! -e c1 ]
 }
 
 @test "--help and --version go to standard output" {

@@ -162,7 +162,7 @@ main(int argc, char **argv)
 		parse_option(&s, key);
 	}
 	if (optind < argc)
-		cli_usage("%s: there are no operands", argv[optind]);
+		cli_usage("'%s': there are no operands; -d names a store", argv[optind]);
 	parse_environment(&s);
 	check(&s);
 	if (s.rounds.store == NULL)

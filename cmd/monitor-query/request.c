@@ -19,7 +19,7 @@
 enum {
 	OPT_CASE = CLI_OWN, OPT_AFTER, OPT_CURSOR_FILE, OPT_SHOW_CURSOR, OPT_NO_TAIL, OPT_COUNT,
 	OPT_HISTOGRAM, OPT_SENDERS, OPT_WATCHDOGS, OPT_TOP, OPT_STATS, OPT_BACKUP, OPT_VERIFY,
-	OPT_UTC, OPT_COLOR, OPT_NO_PAGER,
+	OPT_UTC, OPT_COLOR, OPT_NO_PAGER, OPT_CURSOR,
 };
 
 static const struct cli_option options[] = {
@@ -59,6 +59,11 @@ static const struct cli_option options[] = {
 	{ OPT_NO_PAGER, "no-pager", NULL, "no pager" },
 	{ 'q', "quiet", NULL, "no remarks, only errors" },
 	CLI_COMMON_OPTIONS,
+	{ 'p', "priority", CLI_ELSEWHERE, "levels are chosen by -l" },
+	{ 'u', "unit", CLI_ELSEWHERE, "senders are chosen by -s" },
+	{ 't', "identifier", CLI_ELSEWHERE, "senders are chosen by -s" },
+	{ 'i', "ignore-case", CLI_ELSEWHERE, "-g takes any case where there are no capitals in it" },
+	{ OPT_CURSOR, "cursor", CLI_ELSEWHERE, "positions are given by --after-cursor" },
 	{ 0 },
 };
 
@@ -347,7 +352,7 @@ take_operands(struct request *r, int argc, char *argv[])
 	if (r->action == ACTION_HISTOGRAM && r->interval == 0 && optind < argc)
 		r->interval = read_interval(argv[optind++]);
 	if (optind < argc)
-		cli_usage("'%s': there are no operands; --grep looks for a text", argv[optind]);
+		cli_usage("'%s': there are no operands; -d names a store, -g looks for a text", argv[optind]);
 }
 
 static void
