@@ -74,6 +74,8 @@ static const struct unit {
 	{ "h", 3600 }, { "hr", 3600 }, { "hrs", 3600 }, { "hour", 3600 }, { "hours", 3600 },
 	{ "d", DAY }, { "day", DAY }, { "days", DAY },
 	{ "w", 7 * DAY }, { "week", 7 * DAY }, { "weeks", 7 * DAY },
+	{ "month", 30.44 * DAY }, { "months", 30.44 * DAY },
+	{ "y", 365.25 * DAY }, { "year", 365.25 * DAY }, { "years", 365.25 * DAY },
 };
 
 static const struct unit *
@@ -340,7 +342,7 @@ read_clock(struct reader *r, int64_t *seconds, double *fraction)
 	return FORM_READ;
 }
 
-/* "Z", "+HH:MM" or "+HHMM": seconds ahead of UTC. */
+/* "Z", "UTC", "+HH:MM" or "+HHMM": seconds ahead of UTC. */
 static enum form
 read_zone(struct reader *r, int64_t *offset)
 {
@@ -351,6 +353,10 @@ read_zone(struct reader *r, int64_t *offset)
 	int h, m;
 
 	*offset = 0;
+	if (strcasecmp(r->p, "UTC") == 0) {
+		r->p += strlen(r->p);
+		return FORM_READ;
+	}
 	if (read_char(r, "Zz"))
 		return FORM_READ;
 	if (!read_char(r, "+-"))
@@ -382,6 +388,25 @@ read_word(struct reader *r, double now, bool utc, double *time)
 			return FORM_READ;
 		}
 	return FORM_OTHER;
+}
+
+/* "3 hours ago". */
+static enum form
+read_ago(const struct reader *r, double now, double *time)
+{
+	static const char ago[] = "ago";
+	char duration[64];
+	size_t len = strlen(r->p), before = len - strlen(ago);
+	double number;
+
+	if (len <= strlen(ago) || before >= sizeof(duration) || strcasecmp(r->p + before, ago) != 0)
+		return FORM_OTHER;
+	memcpy(duration, r->p, before);
+	duration[before] = '\0';
+	if (when_parse_duration(duration, &number, NULL) == -1)
+		return FORM_OTHER;
+	*time = now - number;
+	return FORM_READ;
 }
 
 /* "-3h", "+5m" and "@1732280000.5". */
@@ -442,13 +467,14 @@ when_parse(const char *text, double now, bool utc, double *time, struct error *e
 	enum form form;
 
 	if ((form = read_word(&r, now, utc, time)) == FORM_OTHER &&
+	    (form = read_ago(&r, now, time)) == FORM_OTHER &&
 	    (form = read_relative(&r, now, time)) == FORM_OTHER) {
 		r.p = text;
 		form = read_calendar(&r, now, utc, time);
 	}
 	if (form == FORM_OTHER)
 		return error_set(e, ERROR_INVALID, "'%.64s' is not a time (such as 2024-11-22, "
-		    "'2024-11-22 13:33', 13:33, 2024-11-22T13:33:20Z, today, -3h, @1732280000)", text);
+		    "'2024-11-22 13:33', 13:33, 2024-11-22T13:33:20Z, today, '3 hours ago', @1732280000)", text);
 	return form == FORM_READ ? 0 : -1;
 }
 

@@ -20,13 +20,14 @@ double when_now(void);
 double when_ticks(void);
 
 /* A duration: a bare number is seconds; otherwise numbers with units
- * (ms, s, m or min, h, d, w, and their long names), added up: "1h30m".
+ * (ms, s, m or min, h, d, w, and their long names; month, 30.44 days, and y,
+ * 365.25 days), added up: "1h30m".
  * Never negative, always finite. */
 int when_parse_duration(const char *text, double *seconds, struct error *e);
 
 /* A point in time: RFC 3339, "YYYY-MM-DD[ HH:MM[:SS[.frac]]]" and "HH:MM[:SS]"
  * (today) in local time or, with `utc`, in UTC; "today", "yesterday",
- * "tomorrow", "now"; "-3h" and "+5m" from `now`; "@1732280000.5". */
+ * "tomorrow", "now"; "-3h", "3 hours ago" and "+5m" from `now`; "@1732280000.5". */
 int when_parse(const char *text, double now, bool utc, double *time, struct error *e);
 
 /* Format in local time or UTC. A time that no calendar holds (beyond the year
