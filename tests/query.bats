@@ -41,6 +41,12 @@ messages() {
 	diff in out
 }
 
+@test "-o json is NDJSON, as journalctl has it" {
+	sample
+	[ "$(monitor-query -o json)" = "$(monitor-query -o ndjson)" ]
+	[ "$(monitor-query --count -o json)" = "$(monitor-query --count -o ndjson)" ]
+}
+
 @test "the same double comes back, and members that are not ours" {
 	echo '{"kind":"log","watchdog":"w","level":-5,"time":1732280000.123456,"sender":"s","message":"m","extra":[1,{"a":null}]}' >in
 	put <in

@@ -10,6 +10,7 @@ static const struct {
 } formats[] = {
 	{ "text", report_text },
 	{ "ndjson", report_ndjson },
+	{ "json", report_ndjson },
 };
 
 report_format *

@@ -276,6 +276,9 @@ output_find(const char *name)
 		&output_text, &output_ndjson, &output_csv, &output_cat, &output_wire,
 	};
 
+	/* A JSON object a line: journalctl's name for it. */
+	if (strcmp(name, "json") == 0)
+		return &output_ndjson;
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (strcmp(all[i]->name, name) == 0)
 			return all[i];
