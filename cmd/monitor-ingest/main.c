@@ -94,12 +94,12 @@ parse_option(struct settings *s, int key)
 		break;
 	case 'k':
 		if (record_kind_parse(str_of(optarg), &s->defaults.kind) == -1)
-			cli_usage("--kind %s: neither log nor notification", optarg);
+			cli_usage("--kind: '%s' is neither log nor notification", optarg);
 		break;
 	case 'W':
 		s->defaults.watchdog = str_of(optarg);
 		if (!record_watchdog_valid(s->defaults.watchdog))
-			cli_usage("--watchdog %s: not a watchdog code", optarg);
+			cli_usage("--watchdog: '%s' is no watchdog code", optarg);
 		break;
 	case 'q':
 		s->quiet = true;

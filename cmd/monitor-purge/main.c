@@ -50,7 +50,7 @@ add_watchdog(struct settings *s, const char *code)
 	struct purge *p = &s->rounds.purge;
 
 	if (!record_watchdog_valid(str_of(code)))
-		cli_usage("--watchdog %s: not a watchdog code", code);
+		cli_usage("--watchdog: '%s' is no watchdog code", code);
 	s->watchdogs = realloc(s->watchdogs, (p->watchdog_count + 1) * sizeof(*s->watchdogs));
 	if (s->watchdogs == NULL)
 		cli_die(EXIT_ERROR, "out of memory");
@@ -84,7 +84,7 @@ parse_option(struct settings *s, int key)
 		break;
 	case 'o':
 		if ((s->rounds.report = report_find(optarg)) == NULL)
-			cli_usage("--output %s: neither text nor ndjson", optarg);
+			cli_usage("--output: '%s' is neither text nor ndjson", optarg);
 		break;
 	case 'W':
 		add_watchdog(s, optarg);

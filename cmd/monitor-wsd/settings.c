@@ -122,7 +122,7 @@ parse_access(struct settings *s, int key)
 		return true;
 	case OPT_ROLE:
 		if (auth_role_parse(str_of(optarg), &s->role) == -1)
-			cli_usage("--role %s: neither watchdog nor user", optarg);
+			cli_usage("--role: '%s' is neither watchdog nor user", optarg);
 		return true;
 	}
 	return false;
@@ -138,7 +138,7 @@ parse_place(struct settings *s, int key)
 		return true;
 	case OPT_SINK:
 		if (strncmp(optarg, "unix:", 5) != 0 || optarg[5] == '\0')
-			cli_usage("--sink %s: not unix:PATH", optarg);
+			cli_usage("--sink: '%s' is not unix:PATH", optarg);
 		s->sink = optarg + 5;
 		return true;
 	case OPT_LISTEN:

@@ -54,11 +54,11 @@ bool
 options_label(int key, const char *text, struct ndjson_defaults *defaults)
 {
 	if (key == 'k' && record_kind_parse(str_of(text), &defaults->kind) == -1)
-		cli_usage("--kind %s: neither log nor notification", text);
+		cli_usage("--kind: '%s' is neither log nor notification", text);
 	if (key == 'W') {
 		defaults->watchdog = str_of(text);
 		if (!record_watchdog_valid(defaults->watchdog))
-			cli_usage("--watchdog %s: not a watchdog code", text);
+			cli_usage("--watchdog: '%s' is no watchdog code", text);
 	}
 	return key == 'k' || key == 'W';
 }
@@ -67,7 +67,7 @@ const char *
 options_sink(const char *text)
 {
 	if (strncmp(text, "unix:", 5) != 0 || text[5] == '\0')
-		cli_usage("--sink %s: not unix:PATH", text);
+		cli_usage("--sink: '%s' is not unix:PATH", text);
 	return text + 5;
 }
 

@@ -261,12 +261,12 @@ parse_option(struct settings *s, int key)
 	switch (key) {
 	case 'k':
 		if (record_kind_parse(str_of(optarg), &kind) == -1)
-			cli_usage("--kind %s: neither log nor notification", optarg);
+			cli_usage("--kind: '%s' is neither log nor notification", optarg);
 		s->kinds = RECORD_KIND_BIT(kind);
 		break;
 	case 'W':
 		if (!record_watchdog_valid(str_of(optarg)))
-			cli_usage("--watchdog %s: not a watchdog code", optarg);
+			cli_usage("--watchdog: '%s' is no watchdog code", optarg);
 		if (s->watchdog_count == WATCHDOGS)
 			cli_usage("--watchdog: at most %d", WATCHDOGS);
 		s->watchdogs[s->watchdog_count++] = str_of(optarg);
