@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ndjson_mend.h"
 #include "scan.h"
@@ -121,6 +122,27 @@ not_json(struct scanner *s, struct str line, const json_error_t *j, struct error
 	return error_set(e, ERROR_INVALID, "not JSON: %s, at byte %d", text, j->position);
 }
 
+/* What else a file may turn out to be, by its first bytes. */
+static int
+check_beginning(struct str line, struct error *e)
+{
+	static const struct { const char *bytes, *what; } others[] = {
+		{ "\x1f\x8b", "compressed by gzip" },
+		{ "\x28\xb5\x2f\xfd", "compressed by zstd" },
+		{ "\xfd" "7zXZ", "compressed by xz" },
+		{ "\xff\xfe", "UTF-16" }, { "\xfe\xff", "UTF-16" },
+		{ "\xef\xbb\xbf", "a byte order mark (U+FEFF) in front" },
+	};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		size_t len = strlen(others[i].bytes);
+
+		if (line.len >= len && memcmp(line.data, others[i].bytes, len) == 0)
+			return error_set(e, ERROR_INVALID, "not JSON: %s", others[i].what);
+	}
+	return 0;
+}
+
 /* Have jansson read `line` into r->root. *text is then the line with its lone
  * surrogates replaced, *replaced of them. */
 static int
@@ -140,6 +162,8 @@ load(struct ndjson *r, struct str line, struct str *text, uint64_t *replaced, st
 	scan_space(&r->scanner);
 	if (r->scanner.p == r->scanner.end)
 		return error_set(e, ERROR_INVALID, "an empty line");
+	if (check_beginning(line, e) == -1)
+		return -1;
 	if (valid < line.len)
 		return error_set(e, ERROR_INVALID, "invalid UTF-8 at byte %zu", valid + 1);
 	if (nul != NULL)   /* jansson steps over some as if they were not there */
