@@ -104,6 +104,14 @@ at_most() {
 	rows 2
 }
 
+@test "a store that cannot be made says so, and a directory is none" {
+	line a >a
+	run -1 monitor-ingest -d missing/m.db a
+	[ "$output" = "monitor-ingest: missing/m.db: cannot be made: No such file or directory" ]
+	run -1 monitor-ingest -d . a
+	[ "$output" = "monitor-ingest: .: Is a directory" ]
+}
+
 @test "numbers are ignored without --ack" {
 	for i in 1 2; do line twice ',"source":"s","seq":1'; done | monitor-ingest >out
 	[ ! -s out ]

@@ -212,7 +212,9 @@ messages() {
 	head -c 8192 /dev/zero | tr '\0' x >m.db
 	run -3 --separate-stderr monitor-query
 	[ -z "$output" ]
-	[[ $stderr == "monitor-query: "*m.db* ]]
+	[[ $stderr == "monitor-query: "*"m.db: not a store, or damaged: "* ]]
+	run -3 monitor-query -d .
+	[ "$output" = "monitor-query: .: Is a directory" ]
 }
 
 @test "a mistake in the command line is status 2, and names itself" {

@@ -79,7 +79,7 @@ sqlite_create(const char *path, struct error *e)
 	snprintf(made, size, "%s.new-%ld", path, (long)getpid());
 	discard(made);   /* of a process that died with our number */
 	if ((fd = open(made, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640)) == -1) {
-		error_errno(e, errno, "%s", path);
+		error_errno(e, errno, "%s: cannot be made", path);
 		goto out;
 	}
 	close(fd);

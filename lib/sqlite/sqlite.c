@@ -70,6 +70,15 @@ disconnect(struct sqlite *s)
 	db_close(&s->db);
 }
 
+/* What is there. SQLite's words for a directory are about the disk. */
+static int
+find_file(struct sqlite *s, struct error *e)
+{
+	if (stat(s->path, &s->file) == -1)
+		return error_errno(e, errno, "%s", s->path);
+	return S_ISDIR(s->file.st_mode) ? error_errno(e, EISDIR, "%s", s->path) : 0;
+}
+
 /* Readers: through the WAL where there is one; where there is none the file
  * alone is the store, and is read without the lock files that a reader may not
  * be allowed to make. */
@@ -77,8 +86,8 @@ static int
 connect_reader(struct sqlite *s, struct error *e)
 {
 	disconnect(s);
-	if (stat(s->path, &s->file) == -1)
-		return error_errno(e, errno, "%s", s->path);
+	if (find_file(s, e) == -1)
+		return -1;
 	s->immutable = !has_wal(s);
 	if ((s->db = db_open(s->path, s->immutable ? DB_IMMUTABLE : DB_READ, e)) == NULL)
 		return -1;
@@ -89,14 +98,9 @@ connect_reader(struct sqlite *s, struct error *e)
 static int
 connect_writer(struct sqlite *s, struct error *e)
 {
-	if (stat(s->path, &s->file) == -1) {
-		if (errno != ENOENT || s->mode != STORE_WRITE)
-			return error_errno(e, errno, "%s", s->path);
-		if (sqlite_create(s->path, e) == -1)
-			return -1;
-		if (stat(s->path, &s->file) == -1)
-			return error_errno(e, errno, "%s", s->path);
-	}
+	if (find_file(s, e) == -1 && (e->kind != ERROR_ABSENT || s->mode != STORE_WRITE ||
+	    sqlite_create(s->path, e) == -1 || find_file(s, e) == -1))
+		return -1;
 	if ((s->db = db_open(s->path, DB_WRITE, e)) == NULL)
 		return -1;
 	db_busy_timeout(s->db, busy_ms[s->mode]);
