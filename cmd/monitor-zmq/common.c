@@ -8,12 +8,21 @@
 
 #define HIGH_WATER_MAX 10000000
 
+static bool
+has_port(const char *address)
+{
+	const char *port = strrchr(address + strlen("tcp://"), ':');
+
+	return port != NULL && port[1] != '\0' && port[1 + strspn(port + 1, "0123456789*")] == '\0';
+}
+
 static void
 add_endpoint(struct common *c, const char *address, bool bind)
 {
 	if (c->endpoint_count == COMMON_ENDPOINTS)
 		cli_usage("%s: at most %d endpoints", address, COMMON_ENDPOINTS);
-	if (strncmp(address, "tcp://", 6) != 0 && strncmp(address, "ipc://", 6) != 0)
+	if (strncmp(address, "ipc://", 6) != 0 &&
+	    (strncmp(address, "tcp://", 6) != 0 || !has_port(address)))
 		cli_usage("%s: neither tcp://HOST:PORT nor ipc://PATH", address);
 	c->endpoints[c->endpoint_count++] = (struct endpoint){ address, bind };
 }
