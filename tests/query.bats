@@ -233,6 +233,8 @@ messages() {
 	want="no watchdog code" bad -W 'a b'
 	want="--kind: 'logs'" bad -k logs
 	want="--grep: pattern '('" bad -g '('
+	want="'\\d' has no meaning in an extended regular expression: a digit is [0-9]" bad -g '\.\d+'
+	want="'\\n' has no meaning" bad -g 'a\nb'
 	want="twice" bad -g a -g b
 	want="neither yes nor no" bad -g a --case-sensitive=perhaps
 	want="--lines: '-1'" bad -n -1

@@ -1,5 +1,6 @@
 #include "request.h"
 
+#include <ctype.h>
 #include <getopt.h>
 #include <math.h>
 #include <stdint.h>
@@ -196,6 +197,16 @@ has_capital(const char *pattern)
 	return false;
 }
 
+/* Perl's "\d" would quietly find the letter. */
+static void
+check_escapes(const char *pattern)
+{
+	for (const char *p = pattern; (p = strchr(p, '\\')) != NULL && p[1] != '\0'; p += 2)
+		if (isalpha((unsigned char)p[1]) && strchr("bBsSwW", p[1]) == NULL)
+			cli_usage("--grep: '\\%c' has no meaning in an extended regular expression%s",
+			    p[1], p[1] == 'd' ? ": a digit is [0-9]" : "");
+}
+
 static void
 read_pattern(struct request *r, const struct raw *raw)
 {
@@ -203,6 +214,7 @@ read_pattern(struct request *r, const struct raw *raw)
 	    raw->case_sensitive != 0;
 	struct error e;
 
+	check_escapes(raw->pattern);
 	r->match = match_new(str_of(raw->pattern),
 	    MATCH_PATTERN | (sensitive ? 0 : MATCH_IGNORE_CASE), &e);
 	if (r->match == NULL)
