@@ -202,7 +202,8 @@ split(const char *where, char host[LISTEN_NAME_SIZE], const char **port, struct 
 	const char *begin = where, *end = strrchr(where, ':');
 
 	if (end == NULL || end - where >= LISTEN_NAME_SIZE)
-		return error_set(e, ERROR_USAGE, "%s: not an address and a port", where);
+		return error_set(e, ERROR_USAGE,
+		    "%s: not an address and a port, such as 127.0.0.1:9000", where);
 	*port = end + 1;
 	if (*begin == '[' && end > begin && end[-1] == ']') {
 		begin++;
@@ -235,7 +236,7 @@ resolve(const char *where, struct addrinfo **found, struct error *e)
 	if (r == EAI_MEMORY)
 		return error_memory(e);
 	if (r != 0)
-		return error_set(e, ERROR_USAGE, "%s: not a numeric address", where);
+		return error_set(e, ERROR_USAGE, "%s: not a numeric address, such as 127.0.0.1", where);
 	return 0;
 }
 

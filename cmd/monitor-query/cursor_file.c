@@ -47,7 +47,7 @@ open_beside(const char *path, char **name, struct error *e)
 	}
 	fd = open(*name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
 	if (fd == -1) {
-		error_errno(e, errno, "%s", *name);
+		error_errno(e, errno, "%s: cannot be written", path);
 		free(*name);
 		*name = NULL;
 	}
