@@ -89,6 +89,7 @@ run 'cat notifications   # what other instances are told'
 if command -v curl >/dev/null; then run "curl -s http://$at/readyz"; fi
 kill "$daemon"
 wait "$daemon"
+trap - EXIT   # or to kill nobody would be how the demo ends
 
 say "Retention: logs live for three hours, notifications are kept"
 run 'monitor-purge -d demo.db --logs-timewindow 3h --dry-run'

@@ -165,6 +165,11 @@ examples() {
 	diff expected got
 }
 
+@test "make demo shows everything, and ends well" {
+	run -0 "$PROJECT/scripts/demo.sh"
+	[[ $output == *"nothing wrong"*"the programs are in"* ]]
+}
+
 @test "README.md and HACKING.md name only files that are there" {
 	cd "$PROJECT"
 	grep -ohE '\]\([^)#:]+\)' README.md HACKING.md | tr -d '])(' | sort -u >"$BATS_TEST_TMPDIR/links"
