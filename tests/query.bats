@@ -212,7 +212,7 @@ messages() {
 	head -c 8192 /dev/zero | tr '\0' x >m.db
 	run -3 --separate-stderr monitor-query
 	[ -z "$output" ]
-	[[ $stderr == "monitor-query: "*"m.db: not a store, or damaged: "* ]]
+	[[ $stderr == "monitor-query: "*"m.db: not a monitor store, or damaged: "* ]]
 	run -3 monitor-query -d .
 	[ "$output" = "monitor-query: .: Is a directory" ]
 }

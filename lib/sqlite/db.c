@@ -65,7 +65,7 @@ fail(const struct db *d, struct error *e)
 		return error_set(e, ERROR_SYSTEM, "%s: %s (%s)", d->path,
 		    sqlite3_errmsg(d->handle), strerror(sys));
 	if ((code & 0xff) == SQLITE_NOTADB)
-		return error_set(e, ERROR_CORRUPT, "%s: not a store, or damaged: %s", d->path,
+		return error_set(e, ERROR_CORRUPT, "%s: not a monitor store, or damaged: %s", d->path,
 		    sqlite3_errmsg(d->handle));
 	if (kind_of(code) == ERROR_CORRUPT)
 		return error_set(e, ERROR_CORRUPT, "%s: damaged: %s", d->path,
