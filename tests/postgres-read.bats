@@ -270,6 +270,14 @@ commit() {
 	[ "$(tail -n 1 answers)" = '{"success":true,"action":"getLogs","logs":[["me","hello",1]]}' ]
 }
 
+@test "what a server has its own tools for is refused, with status 2" {
+	run -2 monitor-query -d "$URL" --backup copy
+	[[ $output == "monitor-query: postgresql://"*": pg_dump and pg_basebackup make backups of PostgreSQL" ]]
+	[ ! -e copy ]
+	run -2 monitor-ingest -d "$URL" --salvage old.db
+	[[ $output == "monitor-ingest: postgresql://"*": salvage into a file, then pipe that here" ]]
+}
+
 @test "a standby answers, is followed, and where it is waited for has what was acknowledged" {
 	records 10 | monitor-ingest -q -d "$URL"
 	standby=$CLUSTER.reader

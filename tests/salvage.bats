@@ -110,7 +110,7 @@ has_rows() {
 @test "what cannot be salvaged is an error that names it" {
 	run -1 --separate-stderr monitor-ingest --salvage missing.db -d new.db
 	[ "$stderr" = "monitor-ingest: missing.db: No such file or directory" ]
-	run -1 --separate-stderr monitor-ingest --salvage old.db -d old.db
+	run -2 --separate-stderr monitor-ingest --salvage old.db -d old.db
 	[[ $stderr == *"old.db: is the store that it would be salvaged into" ]]
 	seq 10000 >text
 	run -1 --separate-stderr monitor-ingest --salvage text -d new.db

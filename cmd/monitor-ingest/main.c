@@ -367,6 +367,8 @@ salvage(const struct settings *s, struct store *store)
 
 	if (result == -1)
 		cli_warn("%s", e.text);
+	if (result == -1 && e.kind == ERROR_USAGE)
+		return EXIT_USAGE;
 	printf("%" PRIu64 " records read, %" PRIu64 " of them without their names\n"
 	    "%s%" PRIu64 " records lost\n", saved.records, saved.unnamed,
 	    saved.lost_is_minimum ? "at least " : "", saved.lost);

@@ -40,7 +40,7 @@ open_beside(const char *path, char **name, struct error *e)
 
 	/* Renaming over a device would do away with it. */
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-		return error_set(e, ERROR_USAGE, "%s: not a regular file", path);
+		return error_set(e, ERROR_SYSTEM, "%s: not a regular file", path);
 	if (asprintf(name, "%s.%ld", path, (long)getpid()) == -1) {
 		*name = NULL;
 		return error_memory(e);

@@ -63,12 +63,7 @@ open_remote(const struct request *r, int ending_fd, struct store **s, struct err
 	struct client_settings settings = r->remote;
 
 	settings.stop_fd = ending_fd != -1 ? ending_fd : 0;
-	if ((*s = store_open_remote(&settings, STORE_READ, e)) != NULL)
-		return 0;
-	if (e->kind != ERROR_USAGE)
-		return -1;
-	cli_warn("%s", e->text);
-	return EXIT_USAGE;
+	return (*s = store_open_remote(&settings, STORE_READ, e)) != NULL ? 0 : -1;
 }
 
 /* Open the store: 0, an exit status where there is none, or -1. A follower
@@ -121,7 +116,7 @@ failed(const struct error *e)
 	if (e->kind == ERROR_NONE)
 		return EXIT_SUCCESS;
 	cli_warn("%s", e->text);
-	return EXIT_QUERY_ERROR;
+	return e->kind == ERROR_USAGE ? EXIT_USAGE : EXIT_QUERY_ERROR;
 }
 
 int
