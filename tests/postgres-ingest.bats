@@ -177,6 +177,10 @@ hold() {
 	until_true waits_for PgSleep holding
 }
 
+release() {
+	sql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'holding'" >/dev/null
+}
+
 # Nobody acknowledges a COMMIT, or all do again.
 standby() {
 	sql "ALTER SYSTEM SET synchronous_standby_names = '$1'"
@@ -262,6 +266,25 @@ ends_well() {
 	stored 3
 }
 
+no_writer() {
+	[ -z "$(sql "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'monitor writer'")" ]
+}
+
+@test "a transaction that the server ended because it was idle is tried again" {
+	sql "CREATE ROLE idle_$$ LOGIN IN ROLE monitor_writer; ALTER ROLE idle_$$ SET idle_in_transaction_session_timeout = '50ms'"
+	recent 1000 >all
+	hold "LOCK TABLE monitor.mark"
+	start monitor-ingest -d "$(as "idle_$$")" all 2>err
+	until_true waits_for relation
+	kill -STOP "$pid"
+	release
+	until_true no_writer
+	kill -CONT "$pid"
+	wait "$pid"
+	grep -q 'trying again$' err
+	each_once 1000
+}
+
 @test "a server that is not there yet is waited for, and told of once" {
 	server halt 9>&-
 	begin_ingest
@@ -299,6 +322,13 @@ ends_well() {
 	! grep -q secret err
 	run -1 monitor-ingest -d "host=$CLUSTER user=monitor password = secret dbname=none" </dev/null
 	[[ $output != *secret* ]]
+	for url in 'postgresql://monitor:se"secret"cret@[::1/db' 'postgresql://monitor:%zzsecret@db/db' \
+			'host=db password=my secret' "host=db password='my secret"; do
+		run -2 monitor-query -d "$url"
+		[[ $output == "monitor-query: not a connection string: "* && $output != *secret* ]]
+		run -2 monitor-ingest -d "$url" </dev/null
+		[[ $output == "monitor-ingest: not a connection string: "* && $output != *secret* ]]
+	done
 }
 
 @test "several that are the first in a new store make its partitions once" {

@@ -278,6 +278,13 @@ commit() {
 	[[ $output == "monitor-ingest: postgresql://"*": salvage into a file, then pipe that here" ]]
 }
 
+@test "texts are of UTF-8, whatever encoding the connection is said to have" {
+	echo '{"level":30,"time":1,"sender":"s","message":"-13.5 °C"}' | monitor-ingest -q -d "$URL&client_encoding=LATIN1"
+	run -0 monitor-query -d "$URL&client_encoding=LATIN1" -o cat
+	[ "$output" = '-13.5 °C' ]
+	[ "$(sql 'SELECT message FROM monitor.records')" = '-13.5 °C' ]
+}
+
 @test "a standby answers, is followed, and where it is waited for has what was acknowledged" {
 	records 10 | monitor-ingest -q -d "$URL"
 	standby=$CLUSTER.reader

@@ -10,9 +10,18 @@ load postgres
 
 SECRET=open-sesame
 
+# An address of its own for this run, so that the port may be the usual one.
+ADDRESS=$(cksum <<<"$BATS_RUN_TMPDIR" | awk '{ printf "127.%d.%d.%d", $1 % 254 + 1, $1 / 256 % 256, $1 / 65536 % 254 + 1 }')
+CLUSTER_SETTINGS=(listen_addresses="$ADDRESS")
+
+# A writer has to show its password.
 prepare() {
+	local rules=$CLUSTER/data/pg_hba.conf before
 	server resume
 	new_store
+	before=$(cat "$rules")
+	[[ $before == local*+monitor_writer* ]] || printf 'local all +monitor_writer scram-sha-256\n%s\n' "$before" >"$rules"
+	sql 'SELECT pg_reload_conf()'
 }
 
 teardown_file() {
@@ -50,12 +59,78 @@ no_secret() {
 @test "too many connections: an ingester says so, waits, and goes on" {
 	as_role
 	admin "ALTER ROLE writer$BATS_TEST_NUMBER CONNECTION LIMIT 0"
-	produce 100
-	until_true grep -q 'too many connections' err
-	[ ! -s acked ]
+	records 100 >lines
+	start monitor-ingest -d "$URL" lines 2>err
+	producer=$pid
+	until_true grep -q 'too many connections.*; trying again' err
 	admin "ALTER ROLE writer$BATS_TEST_NUMBER CONNECTION LIMIT -1"
 	all_once 100
 	no_secret
+}
+
+@test "who may not connect is told so, and does not wait" {
+	as_role
+	run -1 monitor-ingest -d "${URL/$SECRET/wrong}" </dev/null
+	[[ $output == *": password authentication failed for user "* ]]
+	admin "REVOKE CONNECT ON DATABASE $(admin 'SELECT current_database()') FROM PUBLIC"
+	run -1 monitor-ingest -d "$URL" </dev/null
+	[[ $output == *": permission denied for database "* ]]
+	no_secret
+}
+
+@test "a host that says nothing is passed over for the next" {
+	mkdir silent
+	start monitor-ingest --listen unix:silent/.s.PGSQL.5432 -d other.db 2>err
+	until_true test -S silent/.s.PGSQL.5432
+	records 3 | monitor-ingest -q -d "$URL"
+	run -0 monitor-query --count -d "${URL/host=/host=${PWD//\//%2F}%2Fsilent,}&connect_timeout=1"
+	[ "$output" = 3 ]
+	run -3 monitor-query --count -d "host=$PWD/silent connect_timeout=1"
+	[[ $output == *": no answer" ]]
+}
+
+# certify NAME: NAME.crt and NAME.key.
+certify() {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$1" -addext "subjectAltName=DNS:$1" \
+		-days 2 -keyout "$1.key" -out "$1.crt" 2>openssl.err
+}
+
+# serve_file FILE NAME: it becomes the server's own.
+serve_file() {
+	sql "COPY (SELECT unnest(string_to_array(\$\$$(cat "$1")\$\$, E'\\n'))) TO PROGRAM 'umask 077; cat >$CLUSTER/data/$2'"
+}
+
+@test "over TLS a server is known by its certificate, and who shows another one is not spoken to" {
+	local to
+	certify db.test
+	certify other.test
+	serve_file db.test.key server.key
+	serve_file db.test.crt server.crt
+	sql 'ALTER SYSTEM SET ssl = on'
+	sql 'SELECT pg_reload_conf()'
+	to="host=db.test hostaddr=$ADDRESS user=monitor dbname=$(sql 'SELECT current_database()') sslmode=verify-full sslrootcert"
+	until_true monitor-query -q -d "$to=db.test.crt" --stats >stats
+	records 3 | monitor-ingest -q -d "$to=db.test.crt"
+	[ "$(monitor-query -d "$to=db.test.crt" --count)" = 3 ]
+	while read -r url; do
+		read -r why
+		run -1 monitor-ingest -d "$url" < <(records 1)
+		[[ $output == "monitor-ingest: postgresql://"*": $why" ]]
+		run -3 monitor-query -d "$url"
+		[[ $output == "monitor-query: postgresql://"*": $why" ]]
+	done <<-END
+		$to=other.test.crt
+		SSL error: certificate verify failed
+		${to/db.test/elsewhere.test}=db.test.crt
+		server certificate for "db.test" does not match host name "elsewhere.test"
+		$to=nowhere.crt
+		root certificate file "nowhere.crt" does not exist
+	END
+	sql 'ALTER SYSTEM SET ssl = off'
+	sql 'SELECT pg_reload_conf()'
+	until_true eval '! monitor-query -q -d "$to=db.test.crt" --stats 2>err'
+	grep -q 'server does not support SSL, but SSL was required' err
+	sql 'ALTER SYSTEM RESET ssl'
 }
 
 @test "a server that is not there yet is waited for, and one that stops is waited for again" {

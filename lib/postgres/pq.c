@@ -1,4 +1,3 @@
-#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +7,8 @@
 #include "when.h"
 
 #define CONNECT_SECONDS 10
+#define STATE_SIZE 5   /* of an SQLSTATE */
+
 /* ---- errors ----------------------------------------------------------------- */
 
 /* What an SQLSTATE, or the beginning of one, means to the caller; the first that fits. */
@@ -16,7 +17,9 @@ static const struct {
 	enum error_kind kind;
 } kinds[] = {
 	{ "08", ERROR_BUSY },       /* the connection */
+	{ "23505", ERROR_BUSY },    /* another one was faster */
 	{ "25006", ERROR_BUSY },    /* a standby, which may be promoted */
+	{ "25P0", ERROR_BUSY },     /* idle, or under way, for longer than a transaction may be */
 	{ "28", ERROR_DENIED },     /* who are you? */
 	{ "3D", ERROR_ABSENT },     /* no such database */
 	{ "3F", ERROR_ABSENT },     /* no such schema, */
@@ -150,34 +153,69 @@ add_default(const PQconninfoOption *said, const char **keywords, const char **va
 	return n + 1;
 }
 
-/* PQconndefaults() knows what the environment says, PQconninfoParse() what the text does;
- * a service's settings are known to neither. */
-static PGconn *
-start(const char *conninfo, const char *program, bool write, struct error *e)
+/* What libpq says of a text that it cannot take quotes parts of it, and these may be a password:
+ * how much of it may be shown, which is all but what is quoted, if that is more than a sign. */
+static int
+public_length(const char *why)
 {
-	const char *keywords[12] = { "dbname" }, *values[12] = { conninfo };
+	size_t n = strcspn(why, "\"\n");
+
+	while (why[n] == '"' && why[n + 1] != '\0' && why[n + 2] == '"')
+		n += 3 + strcspn(why + n + 3, "\"\n");
+	return (int)n;
+}
+
+/* Behind the first of a list; what is one for all stays. */
+static const char *
+behind_first(const char *list)
+{
+	const char *comma = strchr(list, ',');
+
+	return comma != NULL ? comma + 1 : list;
+}
+
+/* What a connection is to be. */
+struct wish {
+	const char *conninfo, *program;
+	bool write;
+};
+
+/* PQconndefaults() knows what the environment says, PQconninfoParse() what the text does;
+ * a service's settings are known to neither. `last`: those of an attempt whose first host is not
+ * to be tried again; NULL: there was none. */
+static PGconn *
+start(const struct wish *w, const PQconninfoOption *last, struct error *e)
+{
+	static const char *const hosts[] = { "host", "hostaddr", "port" };
+	/* What comes behind the text counts more: all texts here are of UTF-8. */
+	const char *keywords[16] = { "dbname", "client_encoding" }, *values[16] = { w->conninfo, "UTF8" };
 	PQconninfoOption *env = PQconndefaults();
 	char *why = NULL;
-	PQconninfoOption *said = PQconninfoParse(conninfo, &why);
+	PQconninfoOption *said = PQconninfoParse(w->conninfo, &why);
 	PGconn *conn = NULL;
-	size_t n = 1;
+	size_t n = 2;
 
 	if (said == NULL)
-		error_set(e, ERROR_USAGE, "not a connection string: %.*s",
-		    why != NULL ? first_line(why) : 0, why != NULL ? why : "");
+		error_set(e, ERROR_USAGE, "not a connection string: %.*s...",
+		    why != NULL ? public_length(why) : 0, why != NULL ? why : "");
 	else if (env == NULL)
 		error_memory(e);
 	else {
-		n = add_default(said, keywords, values, n, "fallback_application_name", program);
-		n = add_default(said, keywords, values, n, "client_encoding", "UTF8");
+		n = add_default(said, keywords, values, n, "fallback_application_name", w->program);
 		/* A host that has vanished is noticed within a minute. */
 		n = add_default(said, keywords, values, n, "keepalives_idle", "30");
 		n = add_default(said, keywords, values, n, "keepalives_interval", "10");
 		n = add_default(said, keywords, values, n, "keepalives_count", "3");
 		n = add_default(said, keywords, values, n, "tcp_user_timeout", "60000");
-		if (write && option(env, "target_session_attrs") != NULL &&
+		if (w->write && option(env, "target_session_attrs") != NULL &&
 		    strcmp(option(env, "target_session_attrs"), "any") == 0)
 			n = add_default(said, keywords, values, n, "target_session_attrs", "read-write");
+		for (size_t i = 0; last != NULL && i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+			if (option(last, hosts[i]) == NULL)
+				continue;
+			keywords[n] = hosts[i];
+			values[n++] = behind_first(option(last, hosts[i]));
+		}
 		if ((conn = PQconnectStartParams(keywords, values, 1)) == NULL)
 			error_memory(e);
 	}
@@ -189,21 +227,30 @@ start(const char *conninfo, const char *program, bool write, struct error *e)
 
 /* How long a connection may take to come about. */
 static double
-patience(PGconn *conn)
+patience(const PQconninfoOption *all)
 {
-	PQconninfoOption *all = PQconninfo(conn);
-	const char *text = all == NULL ? NULL : option(all, "connect_timeout");
+	const char *text = option(all, "connect_timeout");
 	int seconds = text != NULL ? atoi(text) : 0;
 
-	PQconninfoFree(all);
 	return seconds > 0 ? seconds : CONNECT_SECONDS;
 }
 
-/* Wait until the connection is there, or has failed. */
-static int
-establish(struct pq *q, int stop_fd, struct error *e)
+static bool
+has_more_hosts(const PQconninfoOption *all)
 {
-	double end = when_ticks() + patience(q->conn), left;
+	const char *host = option(all, "host"), *address = option(all, "hostaddr");
+
+	return (host != NULL && strchr(host, ',') != NULL) ||
+	    (address != NULL && strchr(address, ',') != NULL);
+}
+
+enum outcome { CONNECTED, REFUSED, SILENT, STOPPED };
+
+/* Wait until the connection is there, or has failed. */
+static enum outcome
+establish(struct pq *q, double seconds)
+{
+	double end = when_ticks() + seconds, left;
 	PostgresPollingStatusType status = PGRES_POLLING_WRITING;
 
 	while (PQstatus(q->conn) != CONNECTION_BAD && status != PGRES_POLLING_OK &&
@@ -211,37 +258,61 @@ establish(struct pq *q, int stop_fd, struct error *e)
 		struct pollfd fds[] = {
 			{ .fd = PQsocket(q->conn),
 			    .events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT },
-			{ .fd = stop_fd, .events = POLLIN },
+			{ .fd = q->stop_fd, .events = POLLIN },
 		};
 		if ((left = end - when_ticks()) <= 0)
-			return error_set(e, ERROR_BUSY, "%s: no answer", q->where);
-		if (poll(fds, 2, (int)(left * 1000) + 1) == -1 && errno != EINTR)
-			return error_errno(e, errno, "poll");
+			return SILENT;
+		if (poll(fds, 2, (int)(left * 1000) + 1) == -1)
+			continue;   /* EINTR */
 		if (fds[1].revents != 0)
-			return error_set(e, ERROR_NONE, "stopped");
+			return STOPPED;
 		if (fds[0].revents != 0)
 			status = PQconnectPoll(q->conn);
 	}
-	return PQstatus(q->conn) == CONNECTION_OK ? 0 : -1;
+	return PQstatus(q->conn) == CONNECTION_OK ? CONNECTED : REFUSED;
 }
 
-/* Why it did not come about: libpq says an SQLSTATE of none. What cannot pass by itself is
- * known by the words that no translation changes here (lc_messages is the server's). */
+/* Where a message has the server's SQLSTATE: "SEVERITY:  STATE: text", which was asked for because
+ * the words may be in any language. NULL: it is none of the server's. */
+static const char *
+find_state(const char *text)
+{
+	for (const char *p = text; (p = strstr(p, ":  ")) != NULL; p++)
+		if (strspn(p + 3, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == STATE_SIZE &&
+		    strncmp(p + 3 + STATE_SIZE, ": ", 2) == 0)
+			return p + 3;
+	return NULL;
+}
+
+/* What cannot pass by itself, and has no SQLSTATE that says so. */
+static const struct {
+	const char *words, *and;
+	enum error_kind kind;
+} refusals[] = {
+	{ "authentication failed", "", ERROR_DENIED },         /* a pooler's */
+	{ "database \"", "does not exist", ERROR_ABSENT },
+	{ "no password supplied", "", ERROR_DENIED },          /* libpq's own */
+	{ "certificate verify failed", "", ERROR_DENIED },
+	{ "server certificate", "", ERROR_DENIED },
+	{ "certificate file", "", ERROR_DENIED },
+	{ "SSL was required", "", ERROR_DENIED },
+	{ "definition of service", "", ERROR_USAGE },
+};
+
+/* Why it did not come about. What is not known may pass. */
 static int
 connect_error(struct pq *q, struct error *e)
 {
-	const char *text = PQerrorMessage(q->conn);
-	enum error_kind kind = ERROR_BUSY;
+	const char *text = PQerrorMessage(q->conn), *state = find_state(text);
+	enum error_kind kind = state != NULL ? kind_of(state) : ERROR_BUSY;
 
-	if (PQconnectionNeedsPassword(q->conn) || PQconnectionUsedPassword(q->conn) ||
-	    strstr(text, "authentication failed") != NULL || strstr(text, "pg_hba.conf") != NULL ||
-	    (strstr(text, "role \"") != NULL && strstr(text, "does not exist") != NULL))
-		kind = ERROR_DENIED;
-	else if (strstr(text, "database \"") != NULL && strstr(text, "does not exist") != NULL)
-		kind = ERROR_ABSENT;
-	else if (strstr(text, "definition of service") != NULL)
-		kind = ERROR_USAGE;
-	text = without_severity(text);
+	if (kind == ERROR_SYSTEM)
+		kind = ERROR_BUSY;
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+		if (strstr(text, refusals[i].words) != NULL && strstr(text, refusals[i].and) != NULL)
+			kind = refusals[i].kind;
+	if (state != NULL)
+		text = state + STATE_SIZE + 2;
 	return error_set(e, kind, "%s: %.*s", q->where, first_line(text), text);
 }
 
@@ -264,6 +335,40 @@ pq_warned(struct pq *q)
 	return warned;
 }
 
+/* Try the hosts one after the other. libpq goes on to the next where one refuses; where one is
+ * silent that is left to its caller. 0, or -1. */
+static int
+try_hosts(struct pq *q, const struct wish *w, struct error *e)
+{
+	PQconninfoOption *all = NULL;
+	enum outcome outcome = SILENT;
+
+	while (outcome == SILENT && (all == NULL || has_more_hosts(all))) {
+		PQfinish(q->conn);
+		q->conn = start(w, all, e);
+		PQconninfoFree(all);
+		if (q->conn == NULL)
+			return -1;
+		if ((all = PQconninfo(q->conn)) == NULL)
+			return error_memory(e);
+		PQsetNoticeReceiver(q->conn, take_notice, q);
+		PQsetErrorVerbosity(q->conn, PQERRORS_VERBOSE);
+		outcome = establish(q, patience(all));
+	}
+	PQconninfoFree(all);
+	switch (outcome) {
+	case CONNECTED:
+		PQsetErrorVerbosity(q->conn, PQERRORS_DEFAULT);
+		return PQsetnonblocking(q->conn, 1) == 0 ? 0 : pq_conn_error(q, e);
+	case REFUSED:
+		return connect_error(q, e);
+	case SILENT:
+		return error_set(e, ERROR_BUSY, "%s: no answer", q->where);
+	default:
+		return error_set(e, ERROR_NONE, "stopped");
+	}
+}
+
 struct pq *
 pq_open(const char *conninfo, const char *program, bool write, int stop_fd, struct error *e)
 {
@@ -275,29 +380,9 @@ pq_open(const char *conninfo, const char *program, bool write, int stop_fd, stru
 	}
 	q->stop_fd = stop_fd;
 	pq_describe(conninfo, q->where, sizeof(q->where));
-	if ((q->conn = start(conninfo, program, write, e)) == NULL)
-		goto fail;
-	PQsetNoticeReceiver(q->conn, take_notice, q);
-	if (PQstatus(q->conn) == CONNECTION_BAD) {
-		connect_error(q, e);
-		goto fail;
-	}
-	struct error why = { .text = "" };
-	if (establish(q, stop_fd, &why) == -1) {
-		if (why.text[0] != '\0' && e != NULL)
-			*e = why;
-		else if (why.text[0] == '\0')
-			connect_error(q, e);
-		goto fail;
-	}
-	if (PQsetnonblocking(q->conn, 1) == -1) {
-		pq_conn_error(q, e);
-		goto fail;
-	}
+	if (try_hosts(q, &(struct wish){ conninfo, program, write }, e) == -1)
+		pq_close(&q);
 	return q;
-fail:
-	pq_close(&q);
-	return NULL;
 }
 
 void

@@ -29,7 +29,7 @@ bool pq_claims(const char *url);
 
 /* `conninfo` as libpq takes it; environment and password files count as ever. Unless
  * they say otherwise the program's name is `program`, and with `write` only a
- * server that can be written to will do. Waits for the connection, 10 s unless told
+ * server that can be written to will do. Waits for the connection, 10 s a host unless told
  * otherwise, or until `stop_fd` (-1: none) polls readable (then ERROR_NONE). Owner
  * closes it with pq_close(). */
 struct pq *pq_open(const char *conninfo, const char *program, bool write, int stop_fd,

@@ -235,7 +235,15 @@ pq_query_within(struct pq *q, double seconds, const char *sql, const struct pq_p
 int
 pq_run(struct pq *q, const char *sql, struct error *e)
 {
-	return keep_result(q, PQexec(q->conn, sql), NULL, e);
+	PGresult *r;
+	int rc = 0;
+
+	if (PQsendQuery(q->conn, sql) != 1)
+		return pq_conn_error(q, e);
+	while ((r = next_result(q)) != NULL)
+		if (keep_result(q, r, NULL, rc == 0 ? e : NULL) == -1)
+			rc = -1;
+	return rc == 0 && pq_lost(q) ? pq_conn_error(q, e) : rc;
 }
 
 /* Each statement's result is followed by a NULL, and all by that of the Sync. */
