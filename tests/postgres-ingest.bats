@@ -29,6 +29,10 @@ batches_agree() {
 		[ "$(sql 'SELECT taken FROM monitor.batch ORDER BY number DESC LIMIT 1')" = "$1" ]
 }
 
+dump() {
+	server run pg_dump --schema-only -d "$URL" | grep -Ev '^(--|.(un)?restrict)'
+}
+
 # waiting_for EVENT [PROGRAM]: the server process of this store that waits for it.
 waiting_for() {
 	sql "SELECT pid FROM pg_stat_activity WHERE datname = current_database()
@@ -49,7 +53,7 @@ kill_backend() {
 	[ "$output" = "monitor-ingest: the store is made" ]
 	run -0 monitor-ingest --create-schema -d "$URL"
 	[ "$output" = "monitor-ingest: the store is there already" ]
-	[ "$(sql 'SELECT version, log_interval, notification_interval, bound FROM monitor.store')" = "1|21600|648000|86400" ]
+	[ "$(sql 'SELECT version, log_interval, notification_interval, bound FROM monitor.store')" = "2|21600|648000|86400" ]
 	records 3 | monitor-ingest -q -d "$URL"
 	stored 3
 	sql 'UPDATE monitor.store SET version = 99'
@@ -69,9 +73,6 @@ kill_backend() {
 
 @test "what --print-schema prints is what --create-schema runs" {
 	local made
-	dump() {
-		server run pg_dump --schema-only -d "$URL" | grep -Ev '^(--|.(un)?restrict)'
-	}
 	sql 'DROP SCHEMA monitor CASCADE'
 	monitor-ingest -q --create-schema -d "$URL"
 	made=$(dump)
@@ -82,6 +83,52 @@ kill_backend() {
 	[ "$(dump)" = "$made" ]
 	run -2 monitor-ingest --print-schema=rolls
 	run -2 monitor-ingest --print-schema --partition-interval=0.5s
+}
+
+# As it was in version 1: with locks that anyone could take.
+older() {
+	psql -XAtq -v ON_ERROR_STOP=1 -d "$URL" <<-'END'
+		DO $$ DECLARE f record; BEGIN FOR f IN SELECT * FROM (VALUES
+			('settle', 'LOCK TABLE monitor.store IN SHARE UPDATE EXCLUSIVE MODE',
+			'PERFORM pg_advisory_xact_lock(1835954290, 1)'),
+			('make_partitions', 'EXECUTE format(''LOCK TABLE ONLY monitor.%I IN SHARE UPDATE EXCLUSIVE MODE'', kind)',
+			'PERFORM pg_advisory_xact_lock(1835954290, 2)')) AS v (name, now, before)
+		LOOP
+			EXECUTE replace(pg_get_functiondef(('monitor.' || f.name)::regproc), f.now, f.before);
+		END LOOP; END $$;
+		UPDATE monitor.store SET version = 1;
+	END
+}
+
+@test "an older schema is refused, and then migrated by --create-schema, though a batch is under way" {
+	sql 'SELECT monitor.make_due_partitions()' >/dev/null
+	dump >new
+	older
+	run -1 cmp -s new <(dump)
+	run -1 monitor-ingest -d "$URL" < <(records 1)
+	[[ $output == *": made by an older monitor (schema 1): run monitor-ingest --create-schema" ]]
+	mkfifo session
+	start psql -XAtq -v ON_ERROR_STOP=1 -d "$URL" -f session >settled
+	exec 9>session
+	cat >&9 <<-'END'
+		BEGIN;
+		SELECT monitor.reserve() AS first \gset
+		INSERT INTO monitor.log VALUES (:first, extract(epoch FROM now()), 0, 'w1', 's', 'number 4');
+		SELECT monitor.settle(:first, :first, 1);
+		\echo settled
+	END
+	until_true grep -q settled settled
+	run -0 monitor-ingest --create-schema -d "$URL" 9>&-
+	[ "$output" = "monitor-ingest: the store is migrated" ]
+	diff new <(dump)
+	recent 3 >three
+	start monitor-ingest -d "$URL" three 2>err 9>&-
+	until_true waits_for transactionid
+	echo 'COMMIT;' >&9
+	exec 9>&-
+	wait "$pid"
+	each_once 4
+	batches_agree 4
 }
 
 @test "a database that is not of UTF8 is refused" {
@@ -136,6 +183,10 @@ kill_backend() {
 			"DROP TABLE monitor.$table"
 	done | refused "reader_$$"
 	printf '%s;\n' "SELECT monitor.make_due_partitions()" "SELECT monitor.settle(1, 2, 2)" | refused "reader_$$"
+	for table in store log notification stray batch mark "$partition"; do
+		printf 'BEGIN; %s; ROLLBACK;\n' "LOCK TABLE monitor.$table IN ROW EXCLUSIVE MODE" \
+			"LOCK TABLE monitor.$table IN SHARE UPDATE EXCLUSIVE MODE"
+	done | refused "reader_$$"
 	echo "SELECT * FROM monitor.records;" | refused "nobody_$$"
 	URL=$(as "reader_$$")
 	stored 6
@@ -144,6 +195,20 @@ kill_backend() {
 	URL=$(as "nobody_$$")
 	run -1 monitor-ingest -d "$URL" < <(records 1)
 	[[ $output == *"permission denied"* ]]
+}
+
+@test "no lock that a reader can take and hold keeps a writer from adding, or from a new partition" {
+	sql "CREATE ROLE holder_$$ LOGIN IN ROLE monitor_reader; DROP SCHEMA monitor CASCADE"
+	monitor-ingest -q --create-schema --partition-interval=1s -d "$URL"
+	records 3 "$(date +%s)" | monitor-ingest -q -d "$URL"
+	hold "SELECT pg_advisory_xact_lock(1835954290, n) FROM generate_series(0, 9) AS n; SELECT * FROM monitor.store, monitor.batch;
+		SELECT * FROM monitor.records" "holder_$$"
+	made=$(sql "SELECT count(*) FROM pg_inherits")
+	until_true eval '[ "$(sql "SELECT floor(extract(epoch FROM now()))::bigint - min(second) > 2 FROM
+		(SELECT max(arrival >> 32) + 1577836800 AS second FROM monitor.records) AS r")" = t ]'
+	records 3 "$(date +%s)" | timeout 20 monitor-ingest -q -d "$URL"
+	stored 6
+	[ "$(sql "SELECT count(*) FROM pg_inherits")" -gt "$made" ]
 }
 
 @test "texts come to the tables as they are, but for U+0000 and U+0010" {
@@ -170,9 +235,9 @@ kill_backend() {
 	batches_agree 400
 }
 
-# hold STATEMENT: a session that holds a lock, until the server or release() ends it.
+# hold STATEMENT [USER]: a session that holds a lock, until the server or release() ends it.
 hold() {
-	start psql -XAtq -d "$URL" -c "BEGIN; $1; SET application_name = holding; SELECT pg_sleep(60)" 9>&- >/dev/null 2>&1
+	start psql -XAtq -d "$(as "${2-monitor}")" -c "BEGIN; $1; SET application_name = holding; SELECT pg_sleep(60)" 9>&- >/dev/null 2>&1
 	holder=$pid
 	until_true waits_for PgSleep holding
 }
@@ -233,10 +298,10 @@ ends_well() {
 	recent 1500 >all
 	head -n 500 all >&9
 	until_true stored 500
-	hold "SELECT pg_advisory_xact_lock(1835954290, 1)"
+	hold "LOCK TABLE monitor.store IN SHARE UPDATE EXCLUSIVE MODE"
 	sed -n '501,1000p' all >&9
-	until_true waits_for advisory
-	kill_backend "$(waiting_for advisory)"
+	until_true waits_for relation
+	kill_backend "$(waiting_for relation)"
 	until_true stored 1000
 	standby nobody
 	sed -n '1001,1500p' all >&9

@@ -61,8 +61,22 @@ enum { BOUND = 86400, NOTIFICATION_INTERVALS = 30 };
 /* Two who make it at once: the second finds it there. */
 static const char begin[] = "BEGIN; SELECT pg_advisory_xact_lock(1835954290, 0)";
 
+/* From locks that whoever may log in could hold, to some that take rights. A batch that still waits
+ * for the old lock may take the number of one that holds the new one: then it is tried again. */
+static const char to_2[] =
+	"DO $$ DECLARE f record; BEGIN FOR f IN SELECT * FROM (VALUES"
+	" ('settle', 'PERFORM pg_advisory_xact_lock(1835954290, 1)',"
+	" 'LOCK TABLE monitor.store IN SHARE UPDATE EXCLUSIVE MODE'),"
+	" ('make_partitions', 'PERFORM pg_advisory_xact_lock(1835954290, 2)',"
+	" 'EXECUTE format(''LOCK TABLE ONLY monitor.%I IN SHARE UPDATE EXCLUSIVE MODE'', kind)'))"
+	" AS v (name, before, after) LOOP"
+	" EXECUTE replace(pg_get_functiondef(('monitor.' || f.name)::regproc), f.before, f.after);"
+	" END LOOP; END $$";
+
 /* Older schemas, oldest first: what leads from version `i + 1` to the next. */
-static const char *const migrations[POSTGRES_SCHEMA_VERSION] = { NULL };
+static const char *const migrations[] = { to_2 };
+_Static_assert(sizeof(migrations) / sizeof(migrations[0]) == POSTGRES_SCHEMA_VERSION - 1,
+    "each older schema has a way to the next");
 
 /* The row of monitor.store, with an id that nobody has had before. */
 static int

@@ -102,14 +102,15 @@ CREATE FUNCTION monitor.partition_name(kind text, begins bigint) RETURNS text
 	RETURN kind || to_char(to_timestamp(begins) AT TIME ZONE 'UTC', '_YYYYMMDD_HH24MISS');
 
 -- Make the partition of this kind that holds the second, and the one after it, where they are
--- missing. It is made apart and then attached: that makes no writer and no reader wait.
+-- missing. It is made apart and then attached: that makes no writer and no reader wait. Two who make
+-- them do so one after the other, by the lock that attaching takes anyway.
 CREATE FUNCTION monitor.make_partitions(kind text, second bigint, length bigint) RETURNS void
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	begins bigint := second - second % length;
 	name text;
 BEGIN
-	PERFORM pg_advisory_xact_lock(1835954290, 2);
+	EXECUTE format('LOCK TABLE ONLY monitor.%I IN SHARE UPDATE EXCLUSIVE MODE', kind);
 	FOR i IN 1..2 LOOP
 		name := monitor.partition_name(kind, begins);
 		-- (to_regclass() may remember how it was before the lock.)
@@ -152,13 +153,15 @@ END $$;
 
 -- The last act of a batch of `records`, right before its COMMIT: its place in the order of
 -- commits, which is kept until it is committed. Followers wake up. (A writer itself may not
--- touch that order.) What a primary had shown to followers before it was lost may never have
+-- touch that order.) The lock is one that nobody else can hold for long: an advisory lock would be
+-- anyone's who may log in, this one takes more than the right to read; and a table that never
+-- changes is not vacuumed. What a primary had shown to followers before it was lost may never have
 -- come to the standby that is promoted: there the numbers go on far behind, so that none is
 -- given twice.
 CREATE FUNCTION monitor.settle(first bigint, last bigint, records bigint) RETURNS void
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	PERFORM pg_advisory_xact_lock(1835954290, 1);
+	LOCK TABLE monitor.store IN SHARE UPDATE EXCLUSIVE MODE;
 	INSERT INTO monitor.batch
 		SELECT b.number + CASE b.timeline WHEN monitor.timeline() THEN 1 ELSE 1048576 END,
 			settle.first, settle.last, greatest(b.high, settle.last), b.taken + records, monitor.timeline()
