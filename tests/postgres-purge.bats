@@ -248,6 +248,20 @@ going() {
 	[ "$(sql "SELECT count(*) FROM monitor.$name")" = 1000 ]
 }
 
+@test "partitions that an administrator gave other names go as the others do" {
+	came $((5 * DAY)) 10
+	came $((2 * DAY + 1)) 7
+	for name in $(partitions); do
+		sql "ALTER TABLE monitor.$name RENAME TO \"Logs; of \"\"$name\"\"\""
+	done
+	run -0 purge -n
+	[[ $output == "would purge 17 logs "* ]]
+	run -0 purge
+	[[ $output == "purged 17 logs "* ]]
+	[ "$(count)" = 0 ]
+	sound
+}
+
 @test "several purges at once do the work once, beside writers and readers, and nobody fails" {
 	for day in {3..9}; do came $((day * DAY)) 300; done
 	came $((2 * DAY + 1)) 30000

@@ -21,8 +21,8 @@ enum { AGAIN_MS = 20, AGAIN_MS_MAX = 500 };
 #define MARK "to be dropped by monitor-purge"
 
 static const char list[] =
-	"SELECT relname, (bounds)[1]::bigint, (bounds)[2]::bigint, closed FROM"
-	" (SELECT c.relname::text, regexp_match(pg_get_expr(c.relpartbound, c.oid),"
+	"SELECT name, (bounds)[1]::bigint, (bounds)[2]::bigint, closed FROM"
+	" (SELECT quote_ident(c.relname) AS name, regexp_match(pg_get_expr(c.relpartbound, c.oid),"
 	" 'FROM \\(''?(-?\\d+)''?\\) TO \\(''?(-?\\d+)''?\\)') AS bounds"
 	" FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid"
 	" WHERE i.inhparent = to_regclass('monitor.' || $1) AND NOT i.inhdetachpending) AS p,"
@@ -31,7 +31,9 @@ static const char list[] =
 
 /* Interrupted: a detach, or what was to follow. */
 static const char unfinished[] =
-	"SELECT c.relname::text, c.relname LIKE 'notification%' FROM pg_class AS c"
+	"SELECT quote_ident(c.relname),"
+	" coalesce(i.inhparent = to_regclass('monitor.notification'), c.relname LIKE 'notification%')"
+	" FROM pg_class AS c"
 	" LEFT JOIN pg_inherits AS i ON i.inhrelid = c.oid"
 	" WHERE c.relnamespace = 'monitor'::regnamespace AND c.relkind = 'r' AND (i.inhdetachpending"
 	" OR (NOT c.relispartition AND obj_description(c.oid, 'pg_class') = '" MARK "'))";

@@ -18,7 +18,7 @@
 enum { PURGE_PATIENCE = 10 };   /* seconds to wait for others */
 
 struct partition {
-	char name[64];
+	char name[132];       /* as SQL has it: quoted, if need be */
 	int64_t first, end;   /* its arrivals: first <= arrival < end */
 	bool gone;            /* dropped; on a dry run: would be */
 };
