@@ -1,8 +1,11 @@
 #include "reads.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "look.h"
 #include "reads_watch.h"
@@ -12,6 +15,7 @@
 struct reads {
 	char *url;
 	bool at_once;                /* the beginning of answers, on the caller's thread */
+	int stop;                    /* an eventfd: whoever waits for a server is to give up */
 	struct pool *pool;
 	struct reads_watch *watch;   /* NULL: nobody has asked for it */
 	pthread_mutex_t lock;        /* of `error` */
@@ -83,7 +87,7 @@ look_once(struct worker *w, struct read *r)
 	struct error *e = &r->result.error;
 	enum look_result came;
 
-	if (w->store == NULL && (w->store = store_open(w->reads->url, STORE_READ, e)) == NULL &&
+	if (w->store == NULL && (w->store = store_open_until(w->reads->url, w->reads->stop, e)) == NULL &&
 	    e->kind != ERROR_ABSENT)
 		return LOOK_FAILED;
 	came = look_slice(&r->look, w->store, r->bytes, &r->result, e);
@@ -125,7 +129,9 @@ reads_new(const char *url, unsigned threads, struct error *e)
 		return NULL;
 	}
 	pthread_mutex_init(&r->lock, NULL);
-	if ((r->url = strdup(url)) == NULL)
+	if ((r->stop = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) == -1)
+		error_errno(e, errno, "eventfd");
+	else if ((r->url = strdup(url)) == NULL)
 		error_memory(e);
 	else
 		r->pool = pool_new(threads, worker_new, worker_free, r, e);
@@ -142,7 +148,11 @@ reads_free(struct reads **rp)
 	if (r == NULL)
 		return;
 	reads_watch_free(&r->watch);
+	if (r->stop != -1)
+		eventfd_write(r->stop, 1);
 	pool_free(&r->pool);
+	if (r->stop != -1)
+		close(r->stop);
 	pthread_mutex_destroy(&r->lock);
 	free(r->url);
 	free(r);

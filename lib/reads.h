@@ -29,7 +29,8 @@ struct reads;
 /* A pool of `threads` that read the store at `url`. The string is copied; nothing is
  * opened yet. */
 struct reads *reads_new(const char *url, unsigned threads, struct error *e);
-void reads_free(struct reads **r);      /* no read may be under way: see pool_free() */
+/* No read may be wanted any more: see pool_free(). What is under way at a server ends at once. */
+void reads_free(struct reads **r);
 struct pool *reads_pool(struct reads *r);
 
 /* From now on the caller's thread itself looks for the beginning of an answer, if nothing else is

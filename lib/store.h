@@ -37,6 +37,10 @@ enum store_mode {
 struct store *store_open(const char *url, enum store_mode mode, struct error *e);
 void store_close(struct store **s);
 
+/* The same for a reader who may be told to stop: what is reached over a network waits no longer,
+ * neither now nor in what it is asked, once `stop_fd` polls readable (ERROR_NONE). */
+struct store *store_open_until(const char *url, int stop_fd, struct error *e);
+
 /* Adding to a store that is reached over a network lasts as long as its trouble does:
  * `tell` is told why when that begins, and NULL when it is over (on the thread that adds),
  * and whatever waits gives up (ERROR_NONE) when `stop_fd`, unless it is -1, polls readable. */

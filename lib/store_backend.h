@@ -16,7 +16,8 @@ struct store_backend {
 	 * await, for an engine that is not found by a URL.) */
 	bool (*claims)(const char *url, const char **rest);
 
-	void *(*open)(const char *rest, enum store_mode mode, struct error *e);
+	/* `stop_fd` (-1: none) is that of `trouble` from the beginning. */
+	void *(*open)(const char *rest, enum store_mode mode, int stop_fd, struct error *e);
 	void (*close)(void *impl);
 
 	/* NULL where a store is made by opening it. */

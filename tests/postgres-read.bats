@@ -285,6 +285,48 @@ commit() {
 	[ "$(sql 'SELECT message FROM monitor.records')" = '-13.5 °C' ]
 }
 
+waits() { sql "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'relation'" | grep -q 1; }
+
+# ends PID: soon, and well.
+ends() {
+	local end=$((SECONDS + 5))
+	kill -TERM "$1"
+	wait "$1"
+	[ "$SECONDS" -le "$end" ]
+}
+
+@test "a signal ends the daemon in time, though what it reads is locked" {
+	daemon --stop-timeout 1s
+	session holder
+	tell holder 'BEGIN; LOCK TABLE monitor.log;'
+	said holder locked
+	converse app as w1
+	tell app '{"action":"getLogs","since":0}'
+	until_true waits
+	ends "$wsd"
+	tell holder 'ROLLBACK; BEGIN; LOCK TABLE monitor.store;'
+	said holder again
+	daemon --stop-timeout 1s
+	until_true waits
+	ends "$wsd"
+}
+
+@test "a signal ends monitor-zmq serve in time, though what it reads is locked" {
+	session holder
+	tell holder 'BEGIN; LOCK TABLE monitor.log;'
+	said holder locked
+	beside serve monitor-zmq serve -d "$URL" --stop-timeout 1s --bind tcp://127.0.0.1:0
+	serve=$pid
+	until_true endpoint_is_there serve.err
+	start "$PYTHON" -c 'import sys, zmq
+socket = zmq.Context().socket(zmq.REQ)
+socket.connect(sys.argv[1])
+socket.send(b"{\"watchdog\":\"w1\",\"action\":\"getLogs\",\"since\":0}")
+socket.recv()' "$(endpoint serve.err)"
+	until_true waits
+	ends "$serve"
+}
+
 @test "a standby answers, is followed, and where it is waited for has what was acknowledged" {
 	records 10 | monitor-ingest -q -d "$URL"
 	standby=$CLUSTER.reader

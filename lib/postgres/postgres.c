@@ -134,7 +134,7 @@ postgres_close(void *impl)
 
 /* Who adds need not find the server there: store_add() waits for it. */
 static void *
-postgres_open(const char *conninfo, enum store_mode mode, struct error *e)
+postgres_open(const char *conninfo, enum store_mode mode, int stop_fd, struct error *e)
 {
 	struct postgres *s = calloc(1, sizeof(*s));
 
@@ -144,7 +144,7 @@ postgres_open(const char *conninfo, enum store_mode mode, struct error *e)
 		return NULL;
 	}
 	s->mode = mode;
-	s->trouble.stop_fd = -1;
+	s->trouble.stop_fd = stop_fd;
 	pq_describe(conninfo, s->where, sizeof(s->where));
 	if (postgres_connect(s, &s->away) == 0 || (mode == STORE_WRITE && s->away.kind == ERROR_BUSY))
 		return s;

@@ -180,8 +180,9 @@ fail:
 
 /* A disk may be so full that there is no room for the WAL's index. */
 static void *
-sqlite_open(const char *path, enum store_mode mode, struct error *e)
+sqlite_open(const char *path, enum store_mode mode, int stop_fd, struct error *e)
 {
+	(void)stop_fd;
 	struct error why;
 	struct sqlite *s = open_once(path, mode, &why);
 

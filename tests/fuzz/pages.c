@@ -40,7 +40,7 @@ make_seed(void)
 	free(samples);
 	seed = fixture_read("seed.db", &seed_size);
 	work = malloc(seed_size);
-	like = store_sqlite.open("seed.db", STORE_READ, &e);
+	like = store_sqlite.open("seed.db", STORE_READ, -1, &e);
 	if (work == NULL || like == NULL)
 		fixture_fail("seed.db", "cannot be used");
 }
