@@ -184,6 +184,7 @@ find_newest(struct answer *a, const struct query *q, struct error *e)
 	struct query back = *q;
 	struct cursor end;
 	struct record r;
+	bool any = false;
 	void *walk;
 	int rc;
 
@@ -196,11 +197,13 @@ find_newest(struct answer *a, const struct query *q, struct error *e)
 	if ((walk = engine->ask(a->store->impl, &back, e)) == NULL)
 		return -1;
 	while ((rc = engine->next(walk, &r, e)) == 1)
-		;
+		any = true;
 	engine->position(walk, &a->from);
 	engine->end_ask(walk);
 	if (rc == -1)
 		return -1;
+	if (!any)
+		a->q.limit = 0;
 	a->from.arrival--;   /* just before the first of them */
 	a->q.upto = back.upto;
 	a->q.after = &a->from;

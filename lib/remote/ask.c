@@ -89,6 +89,13 @@ add_filter(struct walk *w, struct buf *b)
 	    add_senders(w, b) == -1 ? -1 : 0;
 }
 
+/* In the order of time a daemon's cursor may not tell when its record arrived (store_by_arrival()). */
+static bool
+came_later(const struct walk *w, const struct cursor *at)
+{
+	return w->q.order == QUERY_BY_ARRIVAL && at->arrival > w->q.upto;
+}
+
 /* Is it known only here what matches? Then nobody else can count it. */
 static bool
 picks(const struct walk *w)
@@ -286,7 +293,7 @@ remote_next(void *answer, struct record *r, struct error *e)
 		/* All that the daemon shows us is one watchdog's. */
 		if (q->watchdog_count > 0 && !is_one_of(r->watchdog, q->watchdogs, q->watchdog_count))
 			return 0;
-		if (at.arrival > q->upto ||
+		if (came_later(w, &at) ||
 		    (w->senders_here && !is_one_of(r->sender, q->senders, q->sender_count)) ||
 		    (q->match != NULL && !match_test(q->match, r->message)))
 			continue;
