@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "utf8.h"
+
 /* Up to so many watchdogs are looked up one by one, in an index that has their rows in order. */
 enum { APART = 64 };
 
@@ -163,13 +165,14 @@ add_name(struct buf *b, struct str name, bool array)
 	return rc;
 }
 
+/* What is not UTF-8 is nobody's name, and nothing to trouble the server with. */
 static int
 add_names(struct buf *b, const struct str *names, size_t n, bool array)
 {
 	if (array && pq_array_begin(b, PQ_TEXTS) == -1)
 		return -1;
 	for (size_t i = 0; i < n; i++)
-		if (add_name(b, names[i], array) == -1)
+		if (utf8_check(names[i]) == names[i].len && add_name(b, names[i], array) == -1)
 			return -1;
 	return 0;
 }

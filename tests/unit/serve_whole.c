@@ -134,9 +134,9 @@ whole(void)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
-	fixture_begin();
+	fixture_begin_on(argc > 1 ? argv[1] : NULL);
 	fixture_store("store.db", 200000);
 	null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	vouched();
