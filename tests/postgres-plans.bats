@@ -145,6 +145,6 @@ asked() {
 	plans_since "$before" >plans
 	jq -r '.message | select(startswith("duration")) | sub("^[^\n]*\n"; "") | fromjson | .Plan
 		| [.. | objects | ."Relation Name"? // empty | select(startswith("log_"))] | unique | length' plans >each
-	[ "$(wc -l <each)" -gt 20 ]
-	[ "$(awk '{ n += $1 } END { print int(n / NR) }' each)" -lt 8 ]
+	[ "$(wc -l <each)" -gt 10 ]
+	[ "$(awk '{ n += $1 } END { print int(n / NR) }' each)" -lt 12 ]
 }

@@ -9,8 +9,8 @@
 
 enum {
 	SLICE_FIRST = 100,        /* rows: the first row at once */
-	SLICE_MOST = 10000,
-	SLICE_BYTES = 2 << 20,    /* about */
+	SLICE_MOST = 20000,
+	SLICE_BYTES = 6 << 20,    /* about; to plan a statement takes as long as 500 rows */
 	LOOK_ROWS = 64,           /* so often it is seen to what has come of the next slice */
 };
 

@@ -21,7 +21,7 @@ static const char by_time[] = "SELECT CASE WHEN abs(time) < 1e200 AND abs(" NTH 
 static const struct {
 	const char *select, *group;
 } statements[] = {
-	[TALLY_BY_KIND] = { "SELECT kind, count(*)", " GROUP BY 1 ORDER BY 1" },
+	[TALLY_BY_KIND] = { "SELECT coalesce(kind, 0), count(*)", " GROUP BY 1 ORDER BY 1" },
 	[TALLY_BY_SENDER] = { "SELECT sender, count(*)", " GROUP BY 1" },
 	[TALLY_BY_WATCHDOG] = { "SELECT watchdog, count(*)", " GROUP BY 1" },
 	[TALLY_BY_TIME] = { by_time, " GROUP BY 1, 2 ORDER BY 1, 2 LIMIT 524289" },
