@@ -36,8 +36,10 @@ set_retry(struct common *c, const char *text)
 
 	if (first == NULL)
 		cli_die(EXIT_ERROR, "out of memory");
-	c->retry_min = options_duration("retry", first, 0.001);
-	c->retry_max = dots != NULL ? options_duration("retry", dots + 2, c->retry_min) : c->retry_min;
+	c->retry_min = cli_duration("--retry", first, 0.001, OPTIONS_LONGEST);
+	c->retry_max = c->retry_min;
+	if (dots != NULL)
+		c->retry_max = cli_duration("--retry", dots + 2, c->retry_min, OPTIONS_LONGEST);
 	free(first);
 }
 
@@ -62,16 +64,16 @@ common_option(struct common *c, int key)
 		c->insecure = true;
 		break;
 	case COMMON_HIGH_WATER:
-		c->high_water = (int)options_count("high-water", optarg, HIGH_WATER_MAX);
+		c->high_water = (int)cli_count("--high-water", optarg, 1, HIGH_WATER_MAX);
 		break;
 	case COMMON_LINGER:
-		c->linger = options_duration("linger", optarg, 0);
+		c->linger = cli_duration("--linger", optarg, 0, OPTIONS_LONGEST);
 		break;
 	case COMMON_RETRY:
 		set_retry(c, optarg);
 		break;
 	case COMMON_HEARTBEAT:
-		c->heartbeat = options_duration("heartbeat", optarg, 0);
+		c->heartbeat = cli_duration("--heartbeat", optarg, 0, OPTIONS_LONGEST);
 		break;
 	case COMMON_METRICS:
 		c->metrics = optarg;

@@ -1,54 +1,8 @@
 #include "options.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
-#include "when.h"
-
-#define SECONDS_MAX 1e6
-
-double
-options_duration(const char *name, const char *text, double min)
-{
-	struct error e;
-	double seconds;
-
-	if (when_parse_duration(text, &seconds, &e) == -1)
-		cli_usage("--%s: %s", name, e.text);
-	if (seconds < min || seconds > SECONDS_MAX)
-		cli_usage("--%s %s: out of range", name, text);
-	return seconds;
-}
-
-uint64_t
-options_size(const char *name, const char *text)
-{
-	struct error e;
-	uint64_t size;
-
-	if (when_parse_size(text, &size, &e) == -1)
-		cli_usage("--%s: %s", name, e.text);
-	if (size == 0 || size > SIZE_MAX / 8)
-		cli_usage("--%s %s: out of range", name, text);
-	return size;
-}
-
-unsigned
-options_count(const char *name, const char *text, unsigned max)
-{
-	unsigned long n;
-	char *end;
-
-	errno = 0;
-	n = strtoul(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end != '\0')
-		cli_usage("--%s %s: not a number", name, text);
-	if (errno != 0 || n < 1 || n > max)
-		cli_usage("--%s %s: out of range", name, text);
-	return (unsigned)n;
-}
 
 bool
 options_label(int key, const char *text, struct ndjson_defaults *defaults)

@@ -10,10 +10,8 @@
 
 #include "ndjson.h"
 
-/* Of the option `name`: seconds, at least `min`; bytes, at least 1; a number from 1 to `max`. */
-double options_duration(const char *name, const char *text, double min);
-uint64_t options_size(const char *name, const char *text);
-unsigned options_count(const char *name, const char *text, unsigned max);
+#define OPTIONS_LONGEST 1e6              /* seconds */
+#define OPTIONS_LARGEST (SIZE_MAX / 8)   /* bytes */
 
 /* --kind and --watchdog: what stands in for a label that a line lacks. False: it is neither. */
 #define OPTIONS_LABELS \

@@ -328,13 +328,13 @@ parse_option(struct settings *s, int key)
 		s->sink = options_sink(optarg);
 		break;
 	case OPT_ROOM:
-		s->room = options_size("room", optarg);
+		s->room = cli_size("--room", optarg, 1, OPTIONS_LARGEST);
 		break;
 	case OPT_MAX_MESSAGE:
-		s->max_message = options_size("max-message", optarg);
+		s->max_message = cli_size("--max-message", optarg, 1, OPTIONS_LARGEST);
 		break;
 	case OPT_STOP_TIMEOUT:
-		s->stop_timeout = options_duration("stop-timeout", optarg, 0);
+		s->stop_timeout = cli_duration("--stop-timeout", optarg, 0, OPTIONS_LONGEST);
 		break;
 	default:
 		if (!options_label(key, optarg, &s->defaults))

@@ -328,16 +328,16 @@ parse_option(struct settings *s, int key)
 		s->ack = true;
 		break;
 	case OPT_MAX_LINE:
-		s->max_line = options_size("max-line", optarg);
+		s->max_line = cli_size("--max-line", optarg, 1, OPTIONS_LARGEST);
 		break;
 	case OPT_MAX_UNSETTLED:
-		s->max_unsettled = options_size("max-unsettled", optarg);
+		s->max_unsettled = cli_size("--max-unsettled", optarg, 1, OPTIONS_LARGEST);
 		break;
 	case OPT_PATIENCE:
-		s->patience = options_duration("patience", optarg, 1);
+		s->patience = cli_duration("--patience", optarg, 1, OPTIONS_LONGEST);
 		break;
 	case OPT_STOP_TIMEOUT:
-		s->stop_timeout = options_duration("stop-timeout", optarg, 0);
+		s->stop_timeout = cli_duration("--stop-timeout", optarg, 0, OPTIONS_LONGEST);
 		break;
 	default:
 		if (!options_label(key, optarg, &s->defaults))

@@ -424,25 +424,25 @@ parse_option(struct settings *s, int key)
 		s->sink = options_sink(optarg);
 		break;
 	case OPT_ROOM:
-		s->room = options_size("room", optarg);
+		s->room = cli_size("--room", optarg, 1, OPTIONS_LARGEST);
 		break;
 	case OPT_PASS:
 		s->pass = true;
 		break;
 	case OPT_MAX_MESSAGE:
-		s->max_message = options_size("max-message", optarg);
+		s->max_message = cli_size("--max-message", optarg, 1, OPTIONS_LARGEST);
 		break;
 	case OPT_MAX_ANSWER:
-		s->max_answer = options_size("max-answer", optarg);
+		s->max_answer = cli_size("--max-answer", optarg, 1, OPTIONS_LARGEST);
 		break;
 	case OPT_TIMEOUT:
-		s->timeout = options_duration("timeout", optarg, 1);
+		s->timeout = cli_duration("--timeout", optarg, 1, OPTIONS_LONGEST);
 		break;
 	case OPT_READERS:
-		s->readers = options_count("readers", optarg, 64);
+		s->readers = (unsigned)cli_count("--readers", optarg, 1, 64);
 		break;
 	case OPT_STOP_TIMEOUT:
-		s->stop_timeout = options_duration("stop-timeout", optarg, 0);
+		s->stop_timeout = cli_duration("--stop-timeout", optarg, 0, OPTIONS_LONGEST);
 		break;
 	default:
 		common_option(&s->common, key);
