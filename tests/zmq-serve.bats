@@ -147,7 +147,7 @@ req() {
 	END
 	[ "$(grep -c '"success":false' out)" = 5 ]
 	[ "$(figure serve.err odd_total)" = 11 ]
-	start ask DEALER "$(printf '%0120000d' 0)"
+	start ask DEALER "$(printf 'x%0120000d' 0)" 1   # and waits for an answer
 	until_true figure_exceeds serve.err connections_ended_total 2
 	run -0 req ping
 	[[ $output == *true* ]]
