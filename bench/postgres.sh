@@ -186,6 +186,12 @@ pg_age() {
 	pg_sql 'VACUUM ANALYZE'
 }
 
+# What the file system takes to remove a copy of the files of the database at $url.
+pg_rm() {
+	cp -r "$cluster/data/base/$(pg_sql 'SELECT oid FROM pg_database WHERE datname = current_database()')" "$DIR/pg-files"
+	sample pg-rm measure rm -r "$DIR/pg-files"
+}
+
 pg_purge() {
 	title "PostgreSQL, purge of a day: all $PG_RECORDS, an ingester beside it; $RUNS runs"
 	pg_age
@@ -195,6 +201,7 @@ pg_purge() {
 		psql -XAtq -d "${url%%/aged*}/monitor${url#*/aged}" -c 'DROP DATABASE IF EXISTS purged' \
 			-c 'CREATE DATABASE purged TEMPLATE aged' 2>"$DIR/cluster.err" || fail "$(cat "$DIR/cluster.err")"
 		target=${url%%/aged*}/purged${url#*/aged}
+		pg_rm
 		rm -f "$DIR/pg.sock"
 		monitor-ingest --quiet --ack --listen "unix:$DIR/pg.sock" -d "$target" 2>"$DIR/ingester.err" &
 		ingester=$!
@@ -211,6 +218,7 @@ pg_purge() {
 	done
 	awk -v rate="$(median pg-purge)" -v p50="$(median pg-purge 2)" 'BEGIN {
 		printf "  %-38s %9.0f commits/s beside it, median %.2f ms\n", "", rate, p50 * 1e3 }'
+	printf '  %-38s %9.0f ms\n' "rm of a copy of its files" "$(calc "$(median pg-rm) * 1000")"
 	goal "purge of a day" "$(calc "$(median pg-purge 6) * 1000")" at-most 200 " ms"
 	goal "commit maximum beside it" "$(calc "$(largest pg-purge 4) * 1000")" at-most 50 " ms"
 }
