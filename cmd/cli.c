@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "store.h"
@@ -229,6 +230,17 @@ cli_fill_streams(void)
 		;
 	if (fd != -1)
 		close(fd);
+}
+
+void
+cli_raise_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
 }
 
 /* Everyone may list a program's arguments: let them find no password there. */

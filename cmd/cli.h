@@ -73,6 +73,10 @@ double cli_duration(const char *name, const char *text, double min, double max);
  * taken for one of them. */
 void cli_fill_streams(void);
 
+/* As many open files as the system lets us have: a connection is one, or two, and the default
+ * limit is for programs that use select(2). */
+void cli_raise_files(void);
+
 /* The store's URL: the option's argument if it was given (where that stands for all to
  * see, a password in it is overwritten), else MONITOR_STORE, else STORE_DEFAULT. One that
  * no engine takes ends the program, status 2; so with the next. */

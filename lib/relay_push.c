@@ -122,21 +122,10 @@ fitting(struct str lines, size_t room)
 	return newline == NULL ? 0 : (size_t)(newline + 1 - lines.data);
 }
 
-static size_t
-count_lines(const char *data, size_t len)
-{
-	const char *end = data + len;
-	size_t n = 0;
-
-	for (; data < end && (data = memchr(data, '\n', (size_t)(end - data))) != NULL; data++)
-		n++;
-	return n;
-}
-
 static int
 append(struct relay_push *r, struct batch *b, struct str lines)
 {
-	size_t count = count_lines(lines.data, lines.len);
+	size_t count = str_count_lines(lines);
 
 	r->held -= size_of(b);
 	if (buf_add_str(&b->message, lines) == -1) {

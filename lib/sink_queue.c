@@ -115,17 +115,6 @@ sink_queue_advance(struct sink_queue *q, size_t n)
 	q->written = n;
 }
 
-static size_t
-count_lines(const char *data, size_t len)
-{
-	const char *end = data + len;
-	size_t n = 0;
-
-	for (; data < end && (data = memchr(data, '\n', (size_t)(end - data))) != NULL; data++)
-		n++;
-	return n;
-}
-
 uint64_t
 sink_queue_rewind(struct sink_queue *q)
 {
@@ -136,7 +125,7 @@ sink_queue_rewind(struct sink_queue *q)
 		p->sent = false;
 	}
 	if (q->unsent != NULL)
-		lines += count_lines(q->unsent->lines.data, q->written);
+		lines += str_count_lines((struct str){ q->unsent->lines.data, q->written });
 	q->unsent = q->first;
 	q->written = 0;
 	return lines;

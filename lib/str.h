@@ -61,6 +61,18 @@ str_take_line(struct str *text, struct str *line)
 	return true;
 }
 
+/* How many newlines there are in it. */
+static inline size_t
+str_count_lines(struct str text)
+{
+	const char *p = text.data, *end = p + text.len;
+	size_t n = 0;
+
+	for (; p < end && (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++)
+		n++;
+	return n;
+}
+
 /* For printf's "%.*s". */
 #define STR_ARGS(s) (int)(s).len, (s).data
 

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -260,19 +259,6 @@ announce(const struct settings *s)
 	notify_send("READY=1");
 }
 
-/* Every connection is one descriptor, or two; the default limit is for
- * programs that use select(2). */
-static void
-raise_limits(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
-
 static int
 open_listeners(const struct settings *s, struct listener **listeners, struct error *e)
 {
@@ -280,7 +266,7 @@ open_listeners(const struct settings *s, struct listener **listeners, struct err
 		if (listen_open(listeners, s->listen[i], LISTEN_UNIX, e) == -1)
 			return -1;
 	if (s->listen_count > 0)
-		raise_limits();
+		cli_raise_files();
 	return 0;
 }
 

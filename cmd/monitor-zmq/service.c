@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -48,18 +47,6 @@ block_signals(struct service *s, struct error *e)
 	return 0;
 }
 
-/* A connection is a descriptor; the default limit is for programs that use select(2). */
-static void
-raise_limits(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
-
 static int
 read_keys(struct service *s, struct error *e)
 {
@@ -100,7 +87,7 @@ service_new(const struct service_settings *settings, struct error *e)
 	s->settings = *settings;
 	s->signals = -1;
 	log_open(settings->common->program, settings->common->quiet ? LOG_WARNING : LOG_INFO);
-	raise_limits();
+	cli_raise_files();
 	/* Before libzmq's threads begin: they inherit what is blocked. */
 	if (block_signals(s, e) == -1 || read_keys(s, e) == -1 || (s->hub = hub_new(e)) == NULL ||
 	    answer_for_metrics(s, e) == -1)

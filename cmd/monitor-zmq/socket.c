@@ -545,9 +545,3 @@ socket_keypair(char public_key[KEY_SIZE], char secret_key[KEY_SIZE], struct erro
 {
 	return raw_keypair(public_key, secret_key, e);
 }
-
-int
-socket_public_key(const char *secret_key, char public_key[KEY_SIZE], struct error *e)
-{
-	return raw_public_key(secret_key, public_key, e);
-}

@@ -127,7 +127,4 @@ int hub_recheck(struct hub *h, struct error *e);
 /* A new pair. */
 int socket_keypair(char public_key[KEY_SIZE], char secret_key[KEY_SIZE], struct error *e);
 
-/* The public key of a secret one. */
-int socket_public_key(const char *secret_key, char public_key[KEY_SIZE], struct error *e);
-
 #endif

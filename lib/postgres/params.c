@@ -1,5 +1,5 @@
+#include <assert.h>
 #include <endian.h>
-#include <stdlib.h>
 
 #include "postgres/pq.h"
 
@@ -16,21 +16,29 @@ static const struct { unsigned array, element; } array_types[] = {
 	[PQ_DOUBLES] = { OID_FLOAT8_ARRAY, OID_FLOAT8 },
 };
 
+/* The place of the next; there is one, as no statement of ours has more. */
+static int
+place(const struct pq_params *p)
+{
+	assert(p->n < PQ_PARAMS_MAX);
+	return p->n;
+}
+
 static void
 add_param(struct pq_params *p, unsigned type, const void *value, size_t n)
 {
-	if (p->n == PQ_PARAMS_MAX)
-		abort();
-	p->types[p->n] = type;
-	p->values[p->n] = value;
-	p->lengths[p->n] = (int)n;
+	int i = place(p);
+
+	p->types[i] = type;
+	p->values[i] = value;
+	p->lengths[i] = (int)n;
 	p->n++;
 }
 
 static void
 add_number(struct pq_params *p, unsigned type, uint64_t bits)
 {
-	unsigned char *number = p->numbers[p->n < PQ_PARAMS_MAX ? p->n : 0];
+	unsigned char *number = p->numbers[place(p)];
 
 	bits = htobe64(bits);
 	memcpy(number, &bits, sizeof(bits));
