@@ -216,6 +216,21 @@ secure() {
 	run -0 secure -t w1 <<<"$(logs three)"
 }
 
+@test "over TLS, too, who asks for more than is taken at once waits, and nobody else does" {
+	certificate server
+	ca=server.crt
+	stored --cert server.crt --key server.key
+	run -0 secure -t w1 <<<"$(logs one)"
+	# All at once: records of TLS with many questions in each.
+	for i in {1..400}; do
+		echo "{\"action\":\"getRecords\",\"kind\":\"all\",\"id\":$i}"
+	done >questions
+	run -0 secure -t w1 <questions
+	[ "${#lines[@]}" = 400 ]
+	[[ ${lines[399]} == *'"id":400'* ]]
+	run -0 secure -t w2 <<<'{"action":"ping"}'
+}
+
 @test "a TLS client on a plain port is refused, and the next plain one served" {
 	stored
 	run -1 ws -i -T 20 -t w1 "wss://127.0.0.1:$port/ws" <<<"$(logs one)"

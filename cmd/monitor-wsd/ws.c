@@ -32,6 +32,7 @@ struct conn {
 	struct visitor visitor;
 	struct session *session;       /* NULL: not upgraded */
 	size_t sent;                   /* of the text that session_output() gives */
+	struct buf kept;               /* TLS: what came while nothing is read, see keep() */
 	double deadline;               /* while it is young */
 	bool young;                    /* neither upgraded nor answered */
 	bool paused;                   /* not read from */
@@ -71,6 +72,7 @@ conn_free(struct conn *c)
 	if (c->woken)
 		TAILQ_REMOVE(&c->ws->woken, c, of_woken);
 	session_free(&c->session);
+	buf_free(&c->kept);
 	admit_leave(c->admit, &c->visitor);
 	free(c);
 }
@@ -267,12 +269,49 @@ on_established(struct conn *c)
 
 /* ---- a session's input and output ---- */
 
+/* A piece of a message that is kept; its text is behind it. */
+struct piece {
+	size_t len;
+	bool first, last, binary;
+};
+
+/* The library, told in the midst of a TLS record not to read on, goes round and round with the
+ * rest of it for ever. So it is told when it is through, and what it has yet to say is kept: no more
+ * than a record. */
+static int
+keep(struct conn *c, const struct piece *p, const char *data)
+{
+	return buf_add(&c->kept, p, sizeof(*p)) == -1 || buf_add(&c->kept, data, p->len) == -1 ? -1 : 0;
+}
+
+/* Give the session what was kept, as far as it reads; its output is to be looked at after that. */
+static void
+hand_on(struct conn *c)
+{
+	struct piece p;
+	size_t at = 0;
+
+	while (at < c->kept.len && session_reads(c->session)) {
+		memcpy(&p, c->kept.data + at, sizeof(p));
+		at += sizeof(p) + p.len;
+		session_receive(c->session, (struct str){ c->kept.data + at - p.len, p.len }, p.first,
+		    p.last, p.binary);
+	}
+	buf_consume(&c->kept, at);
+	if (c->kept.len == 0)
+		buf_free(&c->kept);
+}
+
 /* Read from it, or not, as the session wants it. */
 static void
 set_flow(struct conn *c)
 {
 	bool reads = session_reads(c->session);
 
+	if (reads && c->kept.len > 0) {   /* that first */
+		lws_callback_on_writable(c->wsi);
+		reads = false;
+	}
 	if (reads != c->paused)
 		return;
 	c->paused = !reads;
@@ -285,14 +324,20 @@ set_flow(struct conn *c)
 static int
 on_receive(struct conn *c, const char *data, size_t len)
 {
-	bool last = lws_is_final_fragment(c->wsi) && lws_remaining_packet_payload(c->wsi) == 0;
+	struct piece p = { .len = len, .first = lws_is_first_fragment(c->wsi),
+	    .last = lws_is_final_fragment(c->wsi) && lws_remaining_packet_payload(c->wsi) == 0,
+	    .binary = lws_frame_is_binary(c->wsi) };
 
 	if (c->closing)
 		return 0;
-	session_receive(c->session, (struct str){ len > 0 ? data : "", len },
-	    lws_is_first_fragment(c->wsi), last, lws_frame_is_binary(c->wsi));
-	set_flow(c);
+	if (len == 0)
+		data = "";
 	ws_wake(c);
+	if (c->kept.len > 0 || (c->kind == WS_TLS && !session_reads(c->session)))
+		return keep(c, &p, data);
+	session_receive(c->session, (struct str){ data, len }, p.first, p.last, p.binary);
+	if (c->kind != WS_TLS)
+		set_flow(c);
 	return 0;
 }
 
@@ -396,7 +441,8 @@ on_writable(struct conn *c)
 {
 	if (c->closing)
 		return session_dropped(c->session) ? -1 : 0;
-	if (send_some(c, true) == -1)
+	hand_on(c);
+	if (session_dropped(c->session) || send_some(c, true) == -1)
 		return -1;
 	set_flow(c);
 	return 0;
@@ -421,6 +467,8 @@ ws_round(struct ws *ws)
 	/* Who is woken meanwhile comes to the end of the list, but for the one that is
 	 * looked at: it is looked at to the end anyway. */
 	while ((c = TAILQ_FIRST(&ws->woken)) != NULL) {
+		if (!c->closing)
+			hand_on(c);
 		if ((!c->closing && send_some(c, false) == -1) || session_dropped(c->session))
 			cut(c);
 		else if (!c->closing)
