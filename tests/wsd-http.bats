@@ -177,7 +177,7 @@ gone() {
 @test "--quiet: only warnings" {
 	: >err
 	start monitor-wsd -q --no-auth --listen unix:s 2>err
-	until_true test -S s
+	until_true curl -sf -o answer --unix-socket s http://localhost/healthz
 	kill "$pid"
 	wait "$pid"
 	[ ! -s err ]
