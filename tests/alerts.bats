@@ -47,7 +47,7 @@ log_lines() {
 	python3 - "$@" <<-'END'
 		import re, sys
 		for path in sys.argv[1:]:
-		    for name, call in re.findall(r'\b(log_say|log_limited|serve_say|say)\((.*?)\);', open(path).read(), re.S):
+		    for name, call in re.findall(r'\b(cli_warn|log_say|log_limited|serve_say|say)\((.*?)\);', open(path).read(), re.S):
 		        if name == 'log_limited':   # what it is limited by comes first
 		            call = call.split(',', 1)[1]
 		        call = re.sub(r'%"\s*PRI\w+\s*("|(?=,))', lambda m: '%d' + ('' if m[1] else '"'), call)
@@ -99,9 +99,9 @@ log_lines() {
 	done
 }
 
-@test "every line of the daemons' logs is in monitor-operations(7)" {
+@test "every line of the services' logs is in monitor-operations(7)" {
 	cd "$PROJECT"
-	log_lines cmd/monitor-{wsd,zmq}/*.c lib/*.c lib/serve/*.c | sort -u >"$BATS_TEST_TMPDIR/lines"
+	log_lines cmd/monitor-{ingest,purge,wsd,zmq}/*.c lib/*.c lib/serve/*.c | sort -u >"$BATS_TEST_TMPDIR/lines"
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/lines")" -gt 30 ]
 	while read -r line; do
 		grep -qF -- "$line" "$MANUAL" || { echo "not there: $line" >&2; return 1; }
