@@ -20,7 +20,7 @@ packages() {
 	bench) echo jq openssl postgresql python3 ripgrep sqlite-utils sqlite3 systemd-journal-remote ;;
 	fuzz) echo clang libclang-rt-dev ;;
 	deb) echo debhelper git lintian ;;
-	check-install) echo git mmdebstrap openssl procps systemd-container ;;
+	check-install) echo git iproute2 mmdebstrap openssl procps systemd-container ;;
 	image) echo buildah podman runc ;;
 	*)
 		echo "deps.sh: $1: no such purpose (build, check, bench, fuzz, deb, check-install, image)" >&2

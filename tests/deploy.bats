@@ -93,10 +93,11 @@ complete() {
 	head -n 1 "$PROJECT/debian/changelog" | grep "^monitor ($version) "
 }
 
-@test "README.md and README.Debian have the operator do the same" {
+@test "README.md, README.Debian and monitor-operations(7) have the operator do the same" {
 	grep -E '^    (install|monitor-wsd|systemctl) ' "$PROJECT/debian/README.Debian" | sed 's/^    //' >commands
 	[ "$(wc -l <commands)" = 4 ]
 	while read -r command; do
 		grep -qxF "$command" "$PROJECT/README.md"
+		grep -qxF "# $command" "$PROJECT/man/monitor-operations.7"
 	done <commands
 }

@@ -1,9 +1,8 @@
 load helper
+load pages
 
 # The manuals against the programs. The command lines of a manual's EXAMPLES
-# are run: they stand in .Bd or .Dl, begin with "$ ", go on in lines that begin
-# with "> ", and find the sample as sample.ndjson and in the default store. One
-# that can't run in a test has the comment  .\" not run: WHY  before it.
+# are run (see commands.awk): they find the sample as sample.ndjson and in the default store.
 
 PROGRAMS="monitor-ingest monitor-query monitor-purge monitor-wsd monitor-zmq"
 
@@ -48,34 +47,6 @@ manual_options() {
 		}' "$file" | sort -u
 }
 
-# examples FILE: its example commands, each a file example-N.sh.
-examples() {
-	awk '
-		function unescape(s) {
-			gsub(/\\\(rs|\\e/, "\\", s)
-			gsub(/\\\(aq/, "\047", s)
-			gsub(/\\\(dq/, "\"", s)
-			gsub(/\\&/, "", s)
-			gsub(/\\-/, "-", s)
-			return s
-		}
-		/^\.Sh / { inside = $0 == ".Sh EXAMPLES" }
-		!inside { next }
-		/^\.\\" not run: ./ { skip = 1; next }
-		{ text = $0; sub(/^\.Dl /, "", text) }
-		text ~ /^\$ / {
-			out = ""
-			if (!skip) {
-				out = sprintf("example-%02d.sh", ++n)
-				print unescape(substr(text, 3)) >out
-			}
-			skip = 0
-			next
-		}
-		text ~ /^> / && out != "" { print unescape(substr(text, 3)) >out; next }
-		{ out = "" }
-	' "$1"
-}
 
 @test "every program has its manual, and every manual passes mandoc's lint" {
 	for program in $PROGRAMS; do
@@ -138,11 +109,11 @@ examples() {
 	for page in "$PROJECT"/man/*.[1-8]; do
 		name=${page##*/}
 		mkdir "$name" && cd "$name"
-		examples "$page"
+		awk -v name=example -v only=EXAMPLES -f "$PROJECT/tests/commands.awk" "$page"
 		"$PROJECT/scripts/sample.sh" >sample.ndjson
 		export MONITOR_STORE=$PWD/monitor.db
-		ls example-*.sh >/dev/null
-		for example in example-*.sh; do
+		ls example-*.user >/dev/null
+		for example in example-*.user; do
 			rm -f monitor.db*
 			monitor-ingest --quiet sample.ndjson
 			timeout 30 bash -eo pipefail "$example" >out 2>&1 </dev/null ||
@@ -154,15 +125,7 @@ examples() {
 
 @test "the tour in README.md shows what the programs print" {
 	ln -s "$PROJECT/share" share
-	sed -n '/^```console$/,/^```$/ { /^```/!p }' "$PROJECT/README.md" >expected
-	[ "$(grep -c '^\$ ' expected)" -gt 10 ]
-	sed -n 's/^\$ //p' expected | while read -r command; do
-		printf '$ %s\n' "$command"
-		bash -c "$command" </dev/null 2>&1 || echo "(status $?)"
-	done >got
-	# How much a file takes on the disk is the filesystem's business.
-	sed -i -E 's/[0-9.]+ (bytes|[KM]iB) (given|on)/SIZE \2/g' expected got
-	diff expected got
+	tour bash -c
 }
 
 @test "make demo shows everything, and ends well" {

@@ -1,14 +1,17 @@
 # A machine for check-install.sh: a bare Debian 12 in a directory, with processes, a network
 # (loopback alone) and, where that can be had, a booted systemd of its own.
 
-# machine_make ROOT DEBS: the bare system, with DEBS in /srv and what these depend on
-# fetched, so that installing them needs no network.
+# machine_make ROOT SRV: the bare system, with one user, anna, who may become root, and what is
+# in SRV as /srv. What is to be installed later is fetched, so that it needs no network then.
 machine_make() {
-	mmdebstrap --quiet --variant=apt --include=systemd-sysv,dbus --skip=cleanup/apt \
-		--customize-hook='echo 127.0.0.1 localhost >"$1/etc/hosts"' \
-		--customize-hook="copy-in $2 /" --customize-hook="mv \"\$1\"/${2##*/} \"\$1\"/srv/debs" \
-		--customize-hook='chroot "$1" sh -c "apt-get -qq --yes --no-install-recommends --download-only install /srv/debs/*.deb"' \
-		bookworm "$1"
+	mmdebstrap --quiet --variant=apt --include=systemd-sysv,dbus,sudo,cron --skip=cleanup/apt \
+		--customize-hook='chroot "$1" useradd --create-home --shell /bin/bash anna' \
+		--customize-hook='echo "anna ALL=(ALL) NOPASSWD: ALL" >"$1/etc/sudoers.d/anna"' \
+		--customize-hook='echo "APT::Get::Assume-Yes true; Binary::apt::APT::Keep-Downloaded-Packages true;" >"$1/etc/apt/apt.conf.d/yes"' \
+		--customize-hook='echo 127.0.0.1 localhost logs.example.org >"$1/etc/hosts"' \
+		--customize-hook='echo 192.0.2.1 db db.example.org auth.example.org >>"$1/etc/hosts"' \
+		--customize-hook="sync-in $2 /srv" \
+		--customize-hook='chroot "$1" sh -eu /srv/fetch' bookworm "$1"
 }
 
 # machine_boot ROOT: start it. $BOOTED is set if systemd runs there. Else there are only its
@@ -22,11 +25,12 @@ machine_boot() {
 		machine_halt
 		boot_bare
 	fi
+	nsenter --target "$LEADER" --net ip address add 192.0.2.1 dev lo
 }
 
 boot_systemd() {
 	systemd-nspawn --quiet --directory="$ROOT" --boot --register=no --keep-unit --private-network \
-		--link-journal=no --console=read-only >"$ROOT.console" 2>&1 </dev/null &
+		--link-journal=no --timezone=off --console=read-only >"$ROOT.console" 2>&1 </dev/null &
 	MACHINE=$!
 	await 60 machine_is_up && [ -n "$LEADER" ]
 }
