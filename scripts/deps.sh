@@ -19,7 +19,7 @@ packages() {
 	check) echo bash-completion bats curl fish iproute2 jq mandoc openssl pgbouncer postgresql procps prometheus python3 python3-kubernetes python3-zmq sqlite3 tzdata zsh $(unless_there kubectl kubernetes-client) ;;
 	bench) echo jq openssl postgresql python3 ripgrep sqlite-utils sqlite3 systemd-journal-remote ;;
 	fuzz) echo clang libclang-rt-dev ;;
-	deb) echo debhelper git lintian ;;
+	deb) echo build-essential debhelper git lintian ;;
 	check-install) echo git iproute2 mmdebstrap openssl procps systemd-container ;;
 	image) echo buildah podman runc ;;
 	*)
