@@ -95,7 +95,7 @@ build_there() {
 	readme there "make deb"
 	inside dpkg-query -W monitor-wsd
 	inside apt-get --quiet purge monitor monitor-wsd
-	readme_block there "make deps"
+	readme_block there "scripts/deps.sh build"
 	inside sh -c 'monitor-query --version && systemd-analyze --man=no verify monitor-wsd.service'
 	[ "$(inside systemctl is-enabled monitor-wsd)" = disabled ]
 	as there 'sudo make uninstall'
