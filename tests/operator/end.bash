@@ -96,8 +96,8 @@ build_there() {
 	inside dpkg-query -W monitor-wsd
 	inside apt-get --quiet purge monitor monitor-wsd
 	readme_block there "scripts/deps.sh build"
-	inside sh -c 'monitor-query --version && systemd-analyze --man=no verify monitor-wsd.service'
+	inside sh -c '/usr/local/bin/monitor-query --version && systemd-analyze --man=no verify monitor-wsd.service'
 	[ "$(inside systemctl is-enabled monitor-wsd)" = disabled ]
 	as there 'sudo make uninstall'
-	fails inside sh -c 'find /usr/local /etc/monitor | grep monitor'
+	[ -z "$(inside find /usr/local -type f -name '*monitor*')" ]
 }
