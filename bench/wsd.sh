@@ -79,6 +79,9 @@ wsd_uploads_round() {
 	daemon_stop
 	remove_store "$db"
 	wsd_echoed wsd-echo 100 "$WSD_SECONDS"
+	wsd_echoed wsd-echo-1 1 "$WSD_SECONDS"
+	sample wsd-writer writers 1 "$WSD_SECONDS" "$db"
+	remove_store "$db"
 }
 
 # wsd_echoed NAME CONNECTIONS SECONDS: the same from a server that does nothing else.
@@ -108,6 +111,8 @@ wsd_uploads() {
 	}'
 	wsd_row "1 record, 100 connections, echoed" wsd-echo 3
 	wsd_row "1 record, 100 connections" wsd-one 3
+	wsd_row "1 record, 1 connection, echoed" wsd-echo-1 3
+	wsd_row "1 row, 1 SQLite writer, committed" wsd-writer 2
 	wsd_row "1 record, 1 connection" wsd-single 3
 	wsd_row "100 records, 50 connections, 4 each" wsd-hundred 3
 	file=$(calc "$(number "$RECORDS") / $(median wsd-file)")
@@ -118,6 +123,8 @@ wsd_uploads() {
 		"$(calc "$(median wsd-one) / $(median wsd-echo)")" at-least 0.5 " x"
 	goal "fdatasyncs until answered, median, 1 connection" \
 		"$(calc "$(median wsd-single 3) / $(median fdatasync)")" at-most 3
+	printf '  %-54s %12.3g\n' "  of these, an echo and a bare SQLite commit" \
+		"$(calc "($(median wsd-echo-1 3) + $(median wsd-writer 2)) / $(median fdatasync)")"
 }
 
 # ---- many connections ----
