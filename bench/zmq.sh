@@ -24,14 +24,22 @@ zmq_start() {
 	there=$(daemon_place)
 }
 
+# What all that has ended took of the processors, in seconds.
+zmq_cpu() { awk -v hz="$(getconf CLK_TCK)" '{ print ($16 + $17) / hz }' "/proc/$$/stat"; }
+
+# zmq_busy NAME BEFORE: how many processors it took since then, beside its other figures.
+zmq_busy() { tail -n 1 "$DIR/result-$1" | awk -v cpu="$(calc "$(zmq_cpu) - $2")" '{ print cpu / $1 }' >>"$DIR/result-$1.busy"; }
+
 # zmq_push NAME [PULL OPTION]... -- SINK...: how long push takes to have all acknowledged.
 zmq_push() {
 	push_name=$1
 	shift
+	before=$(zmq_cpu)
 	zmq_start pull --bind tcp://127.0.0.1:0 "$@"
 	# shellcheck disable=SC2086 # options
 	sample "$push_name" measure -i "$lines" -o "$DIR/acks" monitor-zmq push -q --ack ${push_options-} "$there"
 	daemon_stop
+	zmq_busy "$push_name" "$before"
 	[ "$(tail -n 1 "$DIR/acks")" = "{\"ack\":{\"source\":\"bench-1\",\"seq\":$n}}" ] ||
 		fail "not everything was acknowledged"
 }
@@ -70,7 +78,9 @@ zmq_throughput() {
 		zmq_push zmq-store -- monitor-ingest --quiet --ack -d "$DIR/zmq.db"
 		[ "$(sqlite3 "$DIR/zmq.db" 'SELECT count(*) FROM log')" = "$n" ] || fail "the store does not hold what went in"
 		remove_store "$DIR/zmq.db"
+		before=$(zmq_cpu)
 		sample zmq-local measure -i "$lines" -o "$DIR/acks" monitor-ingest --quiet --ack -d "$DIR/zmq.db"
+		zmq_busy zmq-local "$before"
 		remove_store "$DIR/zmq.db"
 		round=$((round + 1))
 	done
@@ -83,6 +93,8 @@ zmq_throughput() {
 		"$(calc "$(median zmq-bare) / $(median zmq-null)")" at-least 0.5 " x"
 	goal "into a store: of local monitor-ingest's rate" \
 		"$(calc "$(median zmq-local) / $(median zmq-store)")" at-least 0.9 " x"
+	printf '  processors busy with it, of %d: %.2f local, %.2f with push and pull\n' "$(nproc)" \
+		"$(median zmq-local.busy)" "$(median zmq-store.busy)"
 	echo "  with CURVE: $(calc "$(median zmq-null) / $(median zmq-curve)") of the rate without"
 }
 
@@ -119,7 +131,7 @@ zmq_requests() {
 		daemon=$!
 		sample zmq-echo zmqbare ask tcp://127.0.0.1:19872 3 1 "$ask"
 		kill "$daemon"
-		wait "$daemon" || true
+		{ wait "$daemon" || true; } 2>"$DIR/terminated"   # the shell tells of it
 		zmq_start serve -d "$DIR/zmq.db" --bind tcp://127.0.0.1:0
 		sample zmq-serve zmqbare ask "$there" 3 1 "$ask"
 		sample zmq-serve-many zmqbare ask "$there" 3 16 "$ask"
