@@ -1,4 +1,4 @@
-#include "sink_source.h"
+#include "sink/sources.h"
 
 #include <stdlib.h>
 #include <string.h>

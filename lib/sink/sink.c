@@ -10,10 +10,10 @@
 
 #include "again.h"
 #include "crypto.h"
-#include "sink_answers.h"
-#include "sink_link.h"
-#include "sink_queue.h"
-#include "sink_settings.h"
+#include "sink/answers.h"
+#include "sink/link.h"
+#include "sink/queue.h"
+#include "sink/settings.h"
 #include "when.h"
 
 #define PIECES 4     /* reads in a row: answers must not hold up the event loop */

@@ -1,6 +1,5 @@
 /*
- * sink_answers.h - what a sink says (sink.h, whose part this is): bytes, lines,
- * answers.
+ * answers.h - what a sink says (sink.h, whose part this is): bytes, lines, answers.
  *
  * One answer may come for every line that was sent, so the usual form of an
  * acknowledgement is read by hand, and everything else by ndjson.h.

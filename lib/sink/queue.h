@@ -1,5 +1,5 @@
 /*
- * sink_queue.h - the parcels of a sink (sink.h, whose part this is): what has been
+ * queue.h - the parcels of a sink (sink.h, whose part this is): what has been
  * offered, how much of it is sent, and what an answer means for it.
  *
  * Parcels hang in two lists: that of all, in the order in which they were offered, and
@@ -12,7 +12,7 @@
 #include <sys/uio.h>
 
 #include "sink.h"
-#include "sink_source.h"
+#include "sink/sources.h"
 
 struct sink_queue {
 	struct sink_sources sources;

@@ -1,4 +1,4 @@
-#include "sink_link.h"
+#include "sink/link.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "sink_answers.h"
+#include "sink/answers.h"
 
 #include <stdlib.h>
 #include <string.h>

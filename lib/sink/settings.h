@@ -1,5 +1,5 @@
 /*
- * sink_settings.h - a copy of what a sink (sink.h, whose part this is) was made from.
+ * settings.h - a copy of what a sink (sink.h, whose part this is) was made from.
  */
 #ifndef MONITOR_SINK_SETTINGS_H
 #define MONITOR_SINK_SETTINGS_H

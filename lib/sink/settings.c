@@ -1,4 +1,4 @@
-#include "sink_settings.h"
+#include "sink/settings.h"
 
 #include <stdlib.h>
 #include <string.h>

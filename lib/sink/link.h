@@ -1,5 +1,5 @@
 /*
- * sink_link.h - the way to a sink and back (sink.h, whose part this is): the child, the
+ * link.h - the way to a sink and back (sink.h, whose part this is): the child, the
  * connection or the descriptor, and all that an event loop has to wait for.
  *
  * It knows of bytes, not of parcels or answers, and decides nothing: when to start again,

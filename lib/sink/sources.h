@@ -1,11 +1,11 @@
 /*
- * sink_source.h - the sources that a sink (sink.h, whose part this is) has parcels of.
+ * sources.h - the sources that a sink (sink.h, whose part this is) has parcels of.
  *
  * There may be as many as parcels: every client may count for itself. So one is here
  * only while it is held: by each of its parcels, from its making to its end.
  */
-#ifndef MONITOR_SINK_SOURCE_H
-#define MONITOR_SINK_SOURCE_H
+#ifndef MONITOR_SINK_SOURCES_H
+#define MONITOR_SINK_SOURCES_H
 
 #include <stdbool.h>
 #include <stddef.h>
