@@ -21,7 +21,6 @@
 #include "error.h"
 #include "ndjson.h"
 #include "relay.h"
-#include "relay_intake.h"
 #include "sink.h"
 #include "str.h"
 
@@ -69,6 +68,13 @@ void relay_pull_stop(struct relay_pull *r);
 
 /* Is something under way, to the sink, or an answer? */
 bool relay_pull_busy(const struct relay_pull *r);
+
+/* Of the lines, on their way to the sink. */
+struct relay_intake_stats {
+	uint64_t lines, bytes;     /* offered, ever */
+	uint64_t refused;          /* lines that are no records, ever */
+	uint64_t unnumbered;       /* lines that could be neither offered nor answered, ever */
+};
 
 struct relay_pull_stats {
 	uint64_t pushers;          /* now */

@@ -1,4 +1,4 @@
-#include "relay_pushers.h"
+#include "relay/pushers.h"
 
 #include <search.h>
 #include <stdlib.h>

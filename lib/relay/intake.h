@@ -1,6 +1,6 @@
 /*
- * relay_intake.h - a batch of lines on its way through the puller's sink (relay_pull.h, whose
- * part this is): read, put under the pusher's name, offered as parcels, acknowledged.
+ * intake.h - a batch of lines on its way through the puller's sink (relay_pull.h, whose part this
+ * is): read, put under the pusher's name, offered as parcels, acknowledged.
  *
  * A batch becomes a parcel for each source in it. (Where the numbers of a source fall,
  * another one begins.) Its lines are acknowledged when all of it is settled, and all batches
@@ -16,6 +16,7 @@
 #include "buf.h"
 #include "error.h"
 #include "ndjson.h"
+#include "relay_pull.h"
 #include "sink.h"
 #include "str.h"
 
@@ -54,11 +55,6 @@ int relay_batch_reject(const struct sink_parcel *p, int64_t seq, struct str reas
 /* Append the acknowledgements. -1: no memory. */
 int relay_batch_acks(const struct relay_batch *b, struct buf *answers);
 
-struct relay_intake_stats {
-	uint64_t lines, bytes;     /* offered, ever */
-	uint64_t refused;          /* lines that are no records, ever */
-	uint64_t unnumbered;       /* lines that could be neither offered nor answered, ever */
-};
 void relay_intake_stats(const struct relay_intake *in, struct relay_intake_stats *out);
 
 #endif

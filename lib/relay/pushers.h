@@ -1,6 +1,6 @@
 /*
- * relay_pushers.h - who a puller (relay_pull.h, whose part this is) has to do with: each pusher by
- * the id under which it is answered, and who is to be told something.
+ * pushers.h - who a puller (relay_pull.h, whose part this is) has to do with: each pusher by the
+ * id under which it is answered, and who is to be told something.
  *
  * One that is gone stays as a ghost until what it has sent is settled.
  */
@@ -14,7 +14,7 @@
 
 #include "buf.h"
 #include "relay.h"
-#include "relay_intake.h"
+#include "relay/intake.h"
 #include "str.h"
 
 TAILQ_HEAD(relay_batches, relay_batch);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <syslog.h>
 
-#include "relay_pushers.h"
+#include "relay/pushers.h"
 
 #define ANSWERS_PIECE ((size_t)256 << 10)   /* bytes of answers in one message */
 #define ANSWERS_MAX ((size_t)8 << 20)       /* bytes that wait; who does not take them has to begin anew */

@@ -1,4 +1,4 @@
-#include "relay_intake.h"
+#include "relay/intake.h"
 
 #include <stdlib.h>
 
