@@ -1,6 +1,6 @@
 /*
  * client.h - a WebSocket client of the daemon: connects, shows its token, sends and
- * receives messages. The connection itself is wslink.h's.
+ * receives messages. The connection itself is client/wslink.h's.
  *
  * Blocking, for one thread; the connection is looked after by a thread of its own,
  * which sends keepalives and answers pings while the caller is busy elsewhere.

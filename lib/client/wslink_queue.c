@@ -1,4 +1,4 @@
-#include "wslink_queue.h"
+#include "client/wslink_queue.h"
 
 #include <stdlib.h>
 

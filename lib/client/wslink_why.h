@@ -3,8 +3,8 @@
  *
  * Each fills `e`: a kind, as wslink.h says, and a text that begins with `name`.
  */
-#ifndef MONITOR_WSLINK_WHY_H
-#define MONITOR_WSLINK_WHY_H
+#ifndef MONITOR_CLIENT_WSLINK_WHY_H
+#define MONITOR_CLIENT_WSLINK_WHY_H
 
 #include <netdb.h>
 

@@ -1,6 +1,6 @@
 /*
- * client_setup.h - what a client's settings come to: where it connects, and the
- * message in which it shows its token. Private to client.c.
+ * setup.h - what a client's settings come to: where it connects, and the message in which it shows
+ * its token. Private to client.c.
  */
 #ifndef MONITOR_CLIENT_SETUP_H
 #define MONITOR_CLIENT_SETUP_H

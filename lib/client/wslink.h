@@ -5,12 +5,12 @@
  *
  * Used by one thread. Strings of the settings must outlive the link, and so must the URL.
  */
-#ifndef MONITOR_WSLINK_H
-#define MONITOR_WSLINK_H
+#ifndef MONITOR_CLIENT_WSLINK_H
+#define MONITOR_CLIENT_WSLINK_H
 
 #include "buf.h"
 #include "client.h"
-#include "client_setup.h"
+#include "client/setup.h"
 #include "error.h"
 #include "str.h"
 

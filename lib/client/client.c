@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 
-#include "client_setup.h"
+#include "client/setup.h"
+#include "client/wslink.h"
 #include "json.h"
 #include "when.h"
-#include "wslink.h"
 
 struct client {
 	struct client_settings settings;   /* with `name` for its URL, and no token */

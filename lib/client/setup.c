@@ -1,4 +1,4 @@
-#include "client_setup.h"
+#include "client/setup.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

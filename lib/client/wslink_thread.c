@@ -1,17 +1,17 @@
 /*
  * The connection's thread: it alone calls libwebsockets, but to be woken.
  */
-#include "wslink_inside.h"
+#include "client/wslink_inside.h"
 
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 
+#include "client/wslink_why.h"
 #include "crypto.h"
 #include "json.h"
 #include "when.h"
-#include "wslink_why.h"
 
 /* Where nothing at all comes back for as long as so many periods between keepalives, the server is
  * dead. (It is silent, too, while it has too much to do to read from us.) */

@@ -1,4 +1,4 @@
-#include "wslink_inside.h"
+#include "client/wslink_inside.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -1,4 +1,4 @@
-#include "wslink_why.h"
+#include "client/wslink_why.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -1,8 +1,8 @@
 /*
  * wslink_queue.h - messages that wait. Part of wslink.c.
  */
-#ifndef MONITOR_WSLINK_QUEUE_H
-#define MONITOR_WSLINK_QUEUE_H
+#ifndef MONITOR_CLIENT_WSLINK_QUEUE_H
+#define MONITOR_CLIENT_WSLINK_QUEUE_H
 
 #include <stddef.h>
 

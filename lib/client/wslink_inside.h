@@ -2,15 +2,15 @@
  * wslink_inside.h - what wslink.c and wslink_thread.c share: the link as its user and its thread see
  * it. Private to these two.
  */
-#ifndef MONITOR_WSLINK_INSIDE_H
-#define MONITOR_WSLINK_INSIDE_H
+#ifndef MONITOR_CLIENT_WSLINK_INSIDE_H
+#define MONITOR_CLIENT_WSLINK_INSIDE_H
 
 #include <pthread.h>
 
 #include <libwebsockets.h>
 
-#include "wslink.h"
-#include "wslink_queue.h"
+#include "client/wslink.h"
+#include "client/wslink_queue.h"
 
 #define RECEIVED_MAX ((size_t)8 << 20)   /* bytes that wait for the caller: then no more is read */
 #define SENT_MAX ((size_t)4 << 20)       /* bytes that wait to be sent */
