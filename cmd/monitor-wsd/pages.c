@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "metrics.h"
 #include "parts.h"
 
@@ -50,15 +52,28 @@ write_figures(struct parts *p, struct buf *text)
 	return metrics_write(&m, text) == 0 ? 200 : -1;
 }
 
-int
-pages_show(void *arg, enum ws_page page, struct buf *text)
+static int
+write_health(struct parts *p, struct buf *text)
 {
-	switch (page) {
-	case WS_READY:
-		return write_ready(arg, text);
-	case WS_FIGURES:
-		return write_figures(arg, text);
-	default:
-		return buf_printf(text, "ok\n") == 0 ? 200 : -1;
-	}
+	(void)p;
+	return buf_printf(text, "ok\n") == 0 ? 200 : -1;
+}
+
+int
+pages_show(void *arg, const char *path, bool metrics, struct buf *text)
+{
+	static const struct {
+		const char *path;
+		bool metrics;
+		int (*write)(struct parts *p, struct buf *text);
+	} pages[] = {
+		{ "/healthz", false, write_health },
+		{ "/readyz", false, write_ready },
+		{ "/metrics", true, write_figures },
+	};
+
+	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
+		if (pages[i].metrics == metrics && strcmp(pages[i].path, path) == 0)
+			return pages[i].write(arg, text);
+	return 404;
 }

@@ -89,6 +89,6 @@ void daemon_say_serve(void *arg, int priority, const char *text);
 
 /* ---- pages.c ---- */
 
-int pages_show(void *arg, enum ws_page page, struct buf *text);
+int pages_show(void *arg, const char *path, bool metrics, struct buf *text);
 
 #endif

@@ -133,27 +133,6 @@ respond(struct conn *c, int status, const struct buf *body)
 	return -1;
 }
 
-static bool
-find_page(const struct conn *c, const char *path, enum ws_page *page)
-{
-	static const struct {
-		const char *path;
-		enum ws_page page;
-		bool metrics;
-	} pages[] = {
-		{ "/healthz", WS_HEALTH, false },
-		{ "/readyz", WS_READY, false },
-		{ "/metrics", WS_FIGURES, true },
-	};
-
-	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
-		*page = pages[i].page;
-		if (strcmp(path, pages[i].path) == 0)
-			return pages[i].metrics == (c->kind == WS_METRICS);
-	}
-	return false;
-}
-
 /* The path that is asked for by GET. */
 static bool
 read_path(struct conn *c, char path[PATH_SIZE])
@@ -167,13 +146,13 @@ on_request(struct conn *c)
 	const struct ws_settings *s = &c->ws->settings;
 	struct buf text = { 0 };
 	char path[PATH_SIZE];
-	enum ws_page page;
-	int status;
+	int status = 404;
 
-	if (!read_path(c, path) || !find_page(c, path, &page))
-		return respond(c, 404, NULL);
-	status = s->page(s->arg, page, &text);
-	respond(c, status == -1 ? 500 : status, status == -1 ? NULL : &text);
+	if (read_path(c, path) && (status = s->page(s->arg, path, c->kind == WS_METRICS, &text)) == -1) {
+		status = 500;
+		text.len = 0;
+	}
+	respond(c, status, text.len > 0 ? &text : NULL);
 	buf_free(&text);
 	return -1;
 }

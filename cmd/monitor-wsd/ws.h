@@ -19,9 +19,7 @@
 #include "tls.h"
 
 /* What a connection is for. */
-enum ws_kind { WS_PLAIN, WS_TLS, WS_METRICS /* plain, and nothing but /metrics */ };
-
-enum ws_page { WS_HEALTH, WS_READY, WS_FIGURES };
+enum ws_kind { WS_PLAIN, WS_TLS, WS_METRICS /* plain, and not upgraded */ };
 
 struct ws_settings {
 	struct loop *loop;
@@ -29,8 +27,9 @@ struct ws_settings {
 	struct tls *tls;           /* NULL: no WS_TLS */
 	double patience;           /* seconds that a connection has to upgrade, or to ask */
 	bool no_origin;            /* refuse handshakes from web pages */
-	/* Append a page's text; its HTTP status, or -1 where memory ran out. */
-	int (*page)(void *arg, enum ws_page page, struct buf *text);
+	/* Append the text of the page at this path, on a connection that is for metrics or not; its HTTP
+	 * status, or -1 where memory ran out. Without a text, the status in words is sent. */
+	int (*page)(void *arg, const char *path, bool metrics, struct buf *text);
 	void *arg;
 };
 
