@@ -78,6 +78,9 @@ common_option(struct common *c, int key)
 	case COMMON_METRICS:
 		c->metrics = optarg;
 		break;
+	case COMMON_STOP_TIMEOUT:
+		c->stop_timeout = cli_duration("--stop-timeout", optarg, 0, OPTIONS_LONGEST);
+		break;
 	case 'q':
 		c->quiet = true;
 		break;

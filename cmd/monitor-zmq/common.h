@@ -22,19 +22,21 @@ struct common {
 	bool insecure;
 	int high_water;
 	double linger, retry_min, retry_max, heartbeat;
+	double stop_timeout;       /* of verbs whose own table has that option */
 	const char *metrics;       /* ADDR:PORT */
 	bool quiet;
 };
 
 #define COMMON_DEFAULTS { \
 	.high_water = 1000, .linger = 5, .retry_min = 0.1, .retry_max = 5, .heartbeat = 5, \
+	.stop_timeout = 10, \
 }
 
 /* Keys of these options; the first free one. */
 enum {
 	COMMON_BIND = CLI_OWN, COMMON_CONNECT, COMMON_CURVE_KEY, COMMON_CURVE_SERVER_KEY,
 	COMMON_CURVE_ALLOW, COMMON_INSECURE, COMMON_HIGH_WATER, COMMON_LINGER, COMMON_RETRY,
-	COMMON_HEARTBEAT, COMMON_METRICS, COMMON_OWN,
+	COMMON_HEARTBEAT, COMMON_METRICS, COMMON_STOP_TIMEOUT, COMMON_OWN,
 };
 
 /* They end a verb's table. */

@@ -24,9 +24,8 @@
 #define AT_ONCE 16             /* batches taken in a row */
 #define TICK 0.25              /* seconds, while there is something to do */
 #define WORD 3.0               /* seconds of silence: a pusher's patience is five times that */
-#define STOP_TIMEOUT 10.0
 
-enum { OPT_SINK = COMMON_OWN, OPT_ROOM, OPT_MAX_MESSAGE, OPT_STOP_TIMEOUT };
+enum { OPT_SINK = COMMON_OWN, OPT_ROOM, OPT_MAX_MESSAGE };
 
 static const struct cli_option options[] = {
 	{ 0, NULL, NULL, "The sink (or behind --, a command)" },
@@ -35,7 +34,7 @@ static const struct cli_option options[] = {
 	{ 0, NULL, NULL, "Records" },
 	OPTIONS_LABELS,
 	{ OPT_MAX_MESSAGE, "max-message", "SIZE", "cut off who sends larger ones (default: 8M)" },
-	{ OPT_STOP_TIMEOUT, "stop-timeout", "DURATION", "to settle after SIGTERM (default: 10s)" },
+	{ COMMON_STOP_TIMEOUT, "stop-timeout", "DURATION", "to settle after SIGTERM (default: 10s)" },
 	COMMON_OPTIONS,
 };
 
@@ -45,7 +44,6 @@ struct settings {
 	const char *sink;
 	uint64_t room, max_message;
 	struct ndjson_defaults defaults;
-	double stop_timeout;
 };
 
 struct figures {
@@ -273,7 +271,7 @@ open_pull(struct pull *p, struct error *e)
 	const struct common *c = &p->settings->common;
 
 	p->service = service_new(&(struct service_settings){
-		.common = c, .stop_timeout = p->settings->stop_timeout, .metrics = write_metrics, .arg = p,
+		.common = c, .metrics = write_metrics, .arg = p,
 	}, e);
 	if (p->service == NULL || open_sink(p, e) == -1 || open_relay(p, e) == -1)
 		return -1;
@@ -333,9 +331,6 @@ parse_option(struct settings *s, int key)
 	case OPT_MAX_MESSAGE:
 		s->max_message = cli_size("--max-message", optarg, 1, OPTIONS_LARGEST);
 		break;
-	case OPT_STOP_TIMEOUT:
-		s->stop_timeout = cli_duration("--stop-timeout", optarg, 0, OPTIONS_LONGEST);
-		break;
 	default:
 		if (!options_label(key, optarg, &s->defaults))
 			common_option(&s->common, key);
@@ -351,7 +346,6 @@ run(struct cli *cli, char *const *command)
 		.room = ROOM,
 		.max_message = MAX_MESSAGE,
 		.defaults = { .kind = RECORD_LOG, .watchdog = str_of("local") },
-		.stop_timeout = STOP_TIMEOUT,
 	};
 	int key;
 

@@ -27,9 +27,8 @@
 #define MAX_LINE ((uint64_t)4 << 20)
 #define MAX_UNSETTLED ((uint64_t)16 << 20)   /* more than that leaves the caches before it is settled */
 #define PATIENCE 15.0
-#define STOP_TIMEOUT 10.0
 
-enum { OPT_ACK = COMMON_OWN, OPT_MAX_LINE, OPT_MAX_UNSETTLED, OPT_PATIENCE, OPT_STOP_TIMEOUT };
+enum { OPT_ACK = COMMON_OWN, OPT_MAX_LINE, OPT_MAX_UNSETTLED, OPT_PATIENCE };
 
 static const struct cli_option options[] = {
 	{ 0, NULL, NULL, "Records" },
@@ -38,7 +37,7 @@ static const struct cli_option options[] = {
 	{ OPT_MAX_LINE, "max-line", "SIZE", "refuse longer lines (default: 4M)" },
 	{ OPT_MAX_UNSETTLED, "max-unsettled", "SIZE", "read no more while so much is kept (default: 16M)" },
 	{ OPT_PATIENCE, "patience", "DURATION", "begin anew after such a silence (default: 15s)" },
-	{ OPT_STOP_TIMEOUT, "stop-timeout", "DURATION", "to settle after SIGTERM (default: 10s)" },
+	{ COMMON_STOP_TIMEOUT, "stop-timeout", "DURATION", "to settle after SIGTERM (default: 10s)" },
 	COMMON_OPTIONS,
 };
 
@@ -47,7 +46,7 @@ struct settings {
 	bool ack;
 	struct ndjson_defaults defaults;
 	uint64_t max_line, max_unsettled;
-	double patience, stop_timeout;
+	double patience;
 };
 
 struct figures {
@@ -264,7 +263,7 @@ open_push(struct push *p, struct error *e)
 	unsigned char run_id[RELAY_RUN_SIZE];
 
 	p->service = service_new(&(struct service_settings){
-		.common = &s->common, .stop_timeout = s->stop_timeout, .metrics = write_metrics, .arg = p,
+		.common = &s->common, .metrics = write_metrics, .arg = p,
 	}, e);
 	if (p->service == NULL || crypto_random(run_id, sizeof(run_id), e) == -1 ||
 	    (p->relay = relay_push_new(run_id, s->patience, e)) == NULL)
@@ -336,9 +335,6 @@ parse_option(struct settings *s, int key)
 	case OPT_PATIENCE:
 		s->patience = cli_duration("--patience", optarg, 1, OPTIONS_LONGEST);
 		break;
-	case OPT_STOP_TIMEOUT:
-		s->stop_timeout = cli_duration("--stop-timeout", optarg, 0, OPTIONS_LONGEST);
-		break;
 	default:
 		if (!options_label(key, optarg, &s->defaults))
 			common_option(&s->common, key);
@@ -354,7 +350,6 @@ run(struct cli *cli, char *const *command)
 		.max_line = MAX_LINE,
 		.max_unsettled = MAX_UNSETTLED,
 		.patience = PATIENCE,
-		.stop_timeout = STOP_TIMEOUT,
 	};
 	int key;
 

@@ -40,11 +40,10 @@
 #define AT_ONCE 64                        /* requests taken in a row */
 #define TICK 1.0
 #define TIMEOUT 60.0
-#define STOP_TIMEOUT 10.0
 #define RUN_SIZE 40
 
 enum { OPT_SINK = COMMON_OWN, OPT_ROOM, OPT_PASS, OPT_MAX_MESSAGE, OPT_MAX_ANSWER, OPT_TIMEOUT,
-	OPT_READERS, OPT_STOP_TIMEOUT };
+	OPT_READERS };
 
 static const struct cli_option options[] = {
 	{ 0, NULL, NULL, "Records" },
@@ -57,7 +56,7 @@ static const struct cli_option options[] = {
 	{ OPT_MAX_ANSWER, "max-answer", "SIZE", "longer answers fail (default: 16M)" },
 	{ OPT_TIMEOUT, "timeout", "DURATION", "forget who has asked nothing for so long (default: 60s)" },
 	{ OPT_READERS, "readers", "N", "threads that read the store (default: 2)" },
-	{ OPT_STOP_TIMEOUT, "stop-timeout", "DURATION", "to answer after SIGTERM (default: 10s)" },
+	{ COMMON_STOP_TIMEOUT, "stop-timeout", "DURATION", "to answer after SIGTERM (default: 10s)" },
 	COMMON_OPTIONS,
 };
 
@@ -68,7 +67,7 @@ struct settings {
 	bool pass;
 	uint64_t room, max_message, max_answer;
 	unsigned readers;
-	double timeout, stop_timeout;
+	double timeout;
 };
 
 struct figures {
@@ -364,7 +363,7 @@ open_server(struct server *s, struct error *e)
 	const struct settings *o = s->settings;
 
 	s->service = service_new(&(struct service_settings){
-		.common = &o->common, .stop_timeout = o->stop_timeout, .metrics = write_metrics, .arg = s,
+		.common = &o->common, .metrics = write_metrics, .arg = s,
 	}, e);
 	if (s->service == NULL || name_run(s, e) == -1 || open_sink(s, e) == -1 ||
 	    (s->auth = auth_new(&(struct auth_settings){ .none = true }, e)) == NULL ||
@@ -441,9 +440,6 @@ parse_option(struct settings *s, int key)
 	case OPT_READERS:
 		s->readers = (unsigned)cli_count("--readers", optarg, 1, 64);
 		break;
-	case OPT_STOP_TIMEOUT:
-		s->stop_timeout = cli_duration("--stop-timeout", optarg, 0, OPTIONS_LONGEST);
-		break;
 	default:
 		common_option(&s->common, key);
 	}
@@ -460,7 +456,6 @@ run(struct cli *cli, char *const *command)
 		.max_answer = MAX_ANSWER,
 		.readers = READERS,
 		.timeout = TIMEOUT,
-		.stop_timeout = STOP_TIMEOUT,
 	};
 	int key;
 

@@ -230,7 +230,7 @@ service_stop(struct service *s)
 	if (s->stopping)
 		return;
 	s->stopping = true;
-	s->end = when_ticks() + s->settings.stop_timeout;
+	s->end = when_ticks() + s->settings.common->stop_timeout;
 	notify_send("STOPPING=1");
 	/* What is pending must be taken, or it would strike. */
 	while (s->signals != -1 && read(s->signals, &info, sizeof(info)) > 0)
@@ -242,7 +242,7 @@ service_stop(struct service *s)
 double
 service_patience(const struct service *s)
 {
-	return s->stopping ? fmax(s->end - when_ticks(), 0) : s->settings.stop_timeout;
+	return s->stopping ? fmax(s->end - when_ticks(), 0) : s->settings.common->stop_timeout;
 }
 
 int

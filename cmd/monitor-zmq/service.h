@@ -23,7 +23,6 @@ struct service;
  * which `metrics` writes the figures. */
 struct service_settings {
 	const struct common *common;
-	double stop_timeout;                           /* what its end may take, for service_patience() */
 	int (*metrics)(void *arg, struct buf *text);   /* -1: no memory */
 	void *arg;
 };
