@@ -60,7 +60,8 @@ stored() {
 	exec {say}<>answers
 	pull -- sh -c 'cat answers & exec cat >got'
 	push p
-	numbers 1 3 >&"$to"
+	numbers 1 3 >lines
+	cat lines >&"$to"   # at once: a batch is acknowledged as a whole
 	until_true has_lines got 3
 	[ ! -s p.out ]
 	echo '{"reject":{"source":"tcp:127.0.0.1/s","seq":2,"reason":"not today"}}' >&"$say"
