@@ -25,6 +25,10 @@
 
 #define STORE_DEFAULT "/var/lib/monitor/monitor.db"
 
+/* No line of a record may be longer, in bytes: the engines take a row of about 1 GB, and may
+ * write a text in twice its length. */
+#define STORE_LONGEST ((uint64_t)256 << 20)
+
 struct store;
 
 enum store_mode {

@@ -376,6 +376,7 @@ at_most() {
 	wrong --watchdog="no code"
 	wrong --max-line=0
 	wrong --max-line=-1
+	wrong --max-line=257M
 	wrong --max-future=soon
 	wrong --listen=tcp:1
 	wrong --listen=unix:

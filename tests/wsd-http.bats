@@ -157,6 +157,7 @@ gone() {
 		--no-auth --max-connections 0
 		--no-auth --max-records some
 		--no-auth --max-message 0
+		--no-auth --max-message 257M
 		--no-auth --timeout 0
 		--no-auth --rate -1
 	END

@@ -485,7 +485,7 @@ HEAD='b"mzr1\1\0\0\0" + bytes(16)'
 		run -2 monitor-zmq pull "$option" ipc://a -- cat
 		[[ $output == *"${option%%=*}"* ]]
 	done
-	for option in --max-line=0 --max-unsettled=x --patience=0 --stop-timeout=x --kind=x --watchdog=w.1; do
+	for option in --max-line=0 --max-line=257M --max-unsettled=x --patience=0 --stop-timeout=x --kind=x --watchdog=w.1; do
 		run -2 monitor-zmq push "$option" ipc://a
 		[[ $output == *"${option%%=*}"* ]]
 	done

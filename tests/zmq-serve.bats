@@ -299,7 +299,7 @@ goes_away() {
 	monitor-zmq keygen k >/dev/null
 	run -2 monitor-zmq serve --curve-key k.key tcp://127.0.0.1:0
 	[[ $output == *"--curve-allow"* ]]
-	for option in --max-answer=0 --max-message=x --timeout=0 --readers=0 --readers=x --stop-timeout=x --room=0; do
+	for option in --max-answer=0 --max-message=x --max-message=257M --timeout=0 --readers=0 --readers=x --stop-timeout=x --room=0; do
 		run -2 monitor-zmq serve "$option" ipc://a
 		[[ $output == *"${option%%=*}"* ]]
 	done

@@ -118,7 +118,7 @@ parse_option(struct settings *s, int key)
 		s->max_future = cli_duration("--max-future", optarg, 0, INFINITY);
 		break;
 	case OPT_MAX_LINE:
-		s->max_line = cli_size("--max-line", optarg, 1, SIZE_MAX / 8);
+		s->max_line = cli_size("--max-line", optarg, 1, STORE_LONGEST);
 		break;
 	case OPT_SALVAGE:
 		s->salvage = optarg;

@@ -6,8 +6,8 @@
 
 #include "cli.h"
 #include "listen.h"
+#include "store.h"
 
-#define MESSAGE_MAX ((uint64_t)1 << 30)
 #define DURATION_MAX 1e9
 
 enum {
@@ -189,7 +189,7 @@ parse_limit(struct settings *s, int key)
 		s->stop_timeout = cli_duration("--stop-timeout", optarg, 0, DURATION_MAX);
 		break;
 	case OPT_MAX_MESSAGE:
-		s->max_message = cli_size("--max-message", optarg, 1, MESSAGE_MAX);
+		s->max_message = cli_size("--max-message", optarg, 1, STORE_LONGEST);
 		break;
 	case OPT_MAX_QUEUE:
 		s->max_queue = cli_size("--max-queue", optarg, 1, SIZE_MAX / 4);

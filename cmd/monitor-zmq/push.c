@@ -18,6 +18,7 @@
 #include "relay_push.h"
 #include "service.h"
 #include "socket_figures.h"
+#include "store.h"
 #include "verb.h"
 #include "when.h"
 
@@ -327,7 +328,7 @@ parse_option(struct settings *s, int key)
 		s->ack = true;
 		break;
 	case OPT_MAX_LINE:
-		s->max_line = cli_size("--max-line", optarg, 1, OPTIONS_LARGEST);
+		s->max_line = cli_size("--max-line", optarg, 1, STORE_LONGEST);
 		break;
 	case OPT_MAX_UNSETTLED:
 		s->max_unsettled = cli_size("--max-unsettled", optarg, 1, OPTIONS_LARGEST);

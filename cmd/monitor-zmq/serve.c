@@ -429,7 +429,7 @@ parse_option(struct settings *s, int key)
 		s->pass = true;
 		break;
 	case OPT_MAX_MESSAGE:
-		s->max_message = cli_size("--max-message", optarg, 1, OPTIONS_LARGEST);
+		s->max_message = cli_size("--max-message", optarg, 1, STORE_LONGEST);
 		break;
 	case OPT_MAX_ANSWER:
 		s->max_answer = cli_size("--max-answer", optarg, 1, OPTIONS_LARGEST);

@@ -22,6 +22,7 @@ struct db {
 struct stmt {
 	sqlite3_stmt *handle;
 	struct db *db;
+	int unbound;               /* why a value could not be bound; SQLITE_OK: all were */
 };
 
 static enum error_kind
@@ -277,40 +278,51 @@ stmt_free(struct stmt **stp)
 	*stp = NULL;
 }
 
+static void
+note_bound(struct stmt *st, int code)
+{
+	if (code != SQLITE_OK)
+		st->unbound = code;
+}
+
 void
 stmt_bind_int(struct stmt *st, int i, int64_t v)
 {
-	sqlite3_bind_int64(st->handle, i, v);
+	note_bound(st, sqlite3_bind_int64(st->handle, i, v));
 }
 
 void
 stmt_bind_double(struct stmt *st, int i, double v)
 {
-	sqlite3_bind_double(st->handle, i, v);
+	note_bound(st, sqlite3_bind_double(st->handle, i, v));
 }
 
 void
 stmt_bind_text(struct stmt *st, int i, struct str v)
 {
-	sqlite3_bind_text64(st->handle, i, v.len > 0 ? v.data : "", v.len, SQLITE_STATIC,
-	    SQLITE_UTF8);
+	note_bound(st, sqlite3_bind_text64(st->handle, i, v.len > 0 ? v.data : "", v.len,
+	    SQLITE_STATIC, SQLITE_UTF8));
 }
 
 void
 stmt_bind_blob(struct stmt *st, int i, struct str v)
 {
-	sqlite3_bind_blob64(st->handle, i, v.len > 0 ? v.data : "", v.len, SQLITE_STATIC);
+	note_bound(st, sqlite3_bind_blob64(st->handle, i, v.len > 0 ? v.data : "", v.len,
+	    SQLITE_STATIC));
 }
 
 void
 stmt_bind_null(struct stmt *st, int i)
 {
-	sqlite3_bind_null(st->handle, i);
+	note_bound(st, sqlite3_bind_null(st->handle, i));
 }
 
 int
 stmt_step(struct stmt *st, struct error *e)
 {
+	if (st->unbound != SQLITE_OK)   /* SQLite would take NULL in its place */
+		return error_set(e, kind_of(st->unbound), "%s: %s", st->db->path,
+		    sqlite3_errstr(st->unbound));
 	switch (sqlite3_step(st->handle)) {
 	case SQLITE_ROW:
 		return 1;
@@ -337,6 +349,7 @@ stmt_run(struct stmt *st, struct error *e)
 void
 stmt_reset(struct stmt *st)
 {
+	st->unbound = SQLITE_OK;
 	sqlite3_reset(st->handle);
 }
 

@@ -55,8 +55,8 @@ struct stmt *db_prepare(struct db *d, const char *sql, struct error *e);
 void stmt_free(struct stmt **st);
 
 /* Parameters count from 1. Text and blobs are not copied: they must stay until
- * the statement is reset or bound anew. Binding fails only if memory runs out,
- * and then the next stmt_step() says so. */
+ * the statement is reset or bound anew. What could not be bound (a text of a GB)
+ * the next stmt_step() says, and each until the statement is reset. */
 void stmt_bind_int(struct stmt *st, int i, int64_t v);
 void stmt_bind_double(struct stmt *st, int i, double v);
 void stmt_bind_text(struct stmt *st, int i, struct str v);
