@@ -178,6 +178,13 @@ lock() {
 	[ "$(sql 'PRAGMA user_version; SELECT count(*) FROM records' | tr '\n' ' ')" = "9999 5 " ]
 }
 
+@test "a store is written to only when its name is on the disk, whoever made it" {
+	native
+	monitor-ingest </dev/null
+	run -1 fault sync:1 monitor-ingest </dev/null
+	[ "$output" = "monitor-ingest: $PWD: Input/output error" ]
+}
+
 @test "a database of another program is an error, and stays as it is" {
 	sqlite3 m.db 'CREATE TABLE t (x); INSERT INTO t VALUES (1)'
 	cp m.db before

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "sqlite/sqlite.h"
 
 enum {
@@ -270,7 +271,7 @@ sqlite_backup(void *impl, const char *path, struct error *e)
 	if (fsync(fd) == -1)
 		error_errno(e, errno, "%s", path);
 	else
-		rc = sqlite_sync_directory(path, e);
+		rc = file_sync_directory(path, e);
 out:
 	free(b);
 	close(fd);

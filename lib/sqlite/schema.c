@@ -31,24 +31,6 @@ sqlite_fill(struct db *db, struct error *e)
 	return db_exec(db, "COMMIT", e);
 }
 
-int
-sqlite_sync_directory(const char *path, struct error *e)
-{
-	char *dir = strdup(path), *slash;
-	int fd, rc;
-
-	if (dir == NULL)
-		return error_memory(e);
-	if ((slash = strrchr(dir, '/')) != NULL)
-		slash[slash == dir] = '\0';
-	fd = open(slash != NULL ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	rc = fd == -1 || fsync(fd) == -1 ? error_errno(e, errno, "%s", dir) : 0;
-	if (fd != -1)
-		close(fd);
-	free(dir);
-	return rc;
-}
-
 /* A store that did not come to be, and what was beside it. */
 static void
 discard(const char *made)
@@ -64,7 +46,8 @@ discard(const char *made)
 /*
  * A new store is made whole beside its place and linked there, so that nobody
  * ever meets half of one, and of two that make it at once one wins and both go
- * on. It is readable by its owner and group only.
+ * on. It is readable by its owner and group only. (Who opens it to write sees to it that its
+ * name is on the disk.)
  */
 int
 sqlite_create(const char *path, struct error *e)
@@ -97,7 +80,7 @@ sqlite_create(const char *path, struct error *e)
 		error_errno(e, errno, "%s", path);
 		goto out;
 	}
-	rc = sqlite_sync_directory(path, e);
+	rc = 0;
 out:
 	db_close(&db);
 	discard(made);

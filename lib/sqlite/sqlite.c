@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "file.h"
+
 /* How long to wait for another writer's lock (store.h), by mode. A reader only
  * ever waits while a crashed writer's WAL is being read anew. */
 static const int busy_ms[] = {
@@ -100,6 +102,9 @@ connect_writer(struct sqlite *s, struct error *e)
 {
 	if (find_file(s, e) == -1 && (e->kind != ERROR_ABSENT || s->mode != STORE_WRITE ||
 	    sqlite_create(s->path, e) == -1 || find_file(s, e) == -1))
+		return -1;
+	/* Whoever made it may not have come so far: what we commit is to be found again. */
+	if (s->mode == STORE_WRITE && file_sync_directory(s->path, e) == -1)
 		return -1;
 	if ((s->db = db_open(s->path, DB_WRITE, e)) == NULL)
 		return -1;

@@ -106,8 +106,6 @@ int sqlite_check_schema(struct db *db, const char *path, bool write, struct erro
 #define SQLITE_APPLICATION_ID 0x6d6e7472   /* "mntr", in the file's header: we know it by that */
 /* Put the schema and its one counter row into an empty file. */
 int sqlite_fill(struct db *db, struct error *e);
-/* What was made or removed in the directory of `path` survives a power loss. */
-int sqlite_sync_directory(const char *path, struct error *e);
 
 /* checkpoint.c: a thread with a connection of its own that moves the WAL into
  * the database while the writer goes on, and the writer's own part in it. */
