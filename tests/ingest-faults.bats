@@ -91,6 +91,43 @@ unprivileged() {
 	sound
 }
 
+@test "a refused line that a full disk has cut short is not joined by the next" {
+	monitor-ingest </dev/null
+	yes 'refused before' | head -c 1023990 >refused
+	echo >>refused
+	cp refused whole
+	echo 'a line that is too long for what is left' >bad
+	run -1 bash -c 'ulimit -f 1000 && monitor-ingest --reject refused bad'
+	[[ $output == *"refused: File too large"* ]]
+	[ "$(stat -c %s refused)" = 1024000 ]
+	run -3 monitor-ingest --reject refused bad
+	{ cat whole; echo 'a line th'; cat bad; } | cmp - refused
+}
+
+@test "a file of refused lines that may only be appended to is" {
+	[ "$(id -u)" = 0 ] || skip "only root can become nobody"
+	chmod 777 .
+	chmod 755 "$BATS_FILE_TMPDIR" "$BATS_SUITE_TMPDIR" "$BATS_RUN_TMPDIR"
+	echo before >refused
+	chmod 222 refused
+	run -3 unprivileged "$(command -v monitor-ingest)" -d "$PWD/m.db" --reject "$PWD/refused" <<<bad
+	[ "$(cat refused)" = $'before\n\nbad' ]
+}
+
+@test "refused lines are on the disk when the program has ended, or it says why not" {
+	native
+	monitor-ingest </dev/null
+	: >refused
+	for call in sync close; do
+		n=0 status=0
+		until [ "$status" = 1 ] && [[ $output == *"refused: Input/output error"* ]]; do
+			rm -f hit
+			run fault "$call:$((n += 1))" monitor-ingest --reject refused <<<bad
+			[ -e hit ]
+		done
+	done
+}
+
 @test "an input that cannot be read is an error, the others are stored" {
 	numbered 1 10 >in
 	run -1 monitor-ingest /proc/self/mem in
@@ -270,6 +307,7 @@ every_fault() {
 @test "any read that fails does no harm" { every_fault read 5; }
 @test "any write that fails does no harm" { every_fault write 5; }
 @test "any sync that fails does no harm" { every_fault sync 3; }
+@test "any close that fails does no harm" { every_fault close 5; }
 @test "a thread that does not start does no harm" { every_fault thread 2; }
 
 # ---- salvage ----

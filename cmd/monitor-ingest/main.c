@@ -288,7 +288,7 @@ ingest(const struct settings *s, struct store *store, struct intake *in, struct 
 		goto out;
 	}
 	if (open_listeners(s, &listeners, e) == -1 ||
-	    (pipeline = pipeline_new(store, in->refuse.fd, e)) == NULL)
+	    (pipeline = pipeline_new(store, &in->refuse, e)) == NULL)
 		goto out;
 	if (s->listen_count > 0)
 		announce(s);
@@ -307,7 +307,8 @@ out:
 	pipeline_free(&pipeline);
 	listen_close(&listeners);
 	refuse_say_rest(&in->refuse, 1);
-	refuse_close(&in->refuse);
+	if (refuse_close(&in->refuse, result == 0 ? e : NULL) == -1)
+		result = -1;
 	free(in->piece);
 	return result;
 }

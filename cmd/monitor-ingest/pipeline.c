@@ -20,7 +20,7 @@ struct queue {
 
 struct pipeline {
 	struct store *store;
-	int sync_fd;
+	const struct refuse *refuse;
 	int event_fd;
 	pthread_t writer;
 	pthread_mutex_t lock;       /* all below */
@@ -85,10 +85,8 @@ queue_free(struct queue *q)
 static int
 write_batch(struct pipeline *p, struct batch *b, struct error *e)
 {
-	/* EINVAL, EROFS: it is a pipe or the like, which has no disk. */
-	if (b->refusals && p->sync_fd != -1 && fdatasync(p->sync_fd) == -1 && errno != EINVAL &&
-	    errno != EROFS)
-		return error_errno(e, errno, "the file of refused lines");
+	if (b->refusals && refuse_sync(p->refuse, e) == -1)
+		return -1;
 	return store_add(p->store, b->offers, b->count, &b->added, e);
 }
 
@@ -143,7 +141,7 @@ writer(void *arg)
 /* ---- the reader's side ---- */
 
 struct pipeline *
-pipeline_new(struct store *store, int sync_fd, struct error *e)
+pipeline_new(struct store *store, const struct refuse *refuse, struct error *e)
 {
 	struct pipeline *p = calloc(1, sizeof(*p));
 	struct batch *b;
@@ -154,7 +152,7 @@ pipeline_new(struct store *store, int sync_fd, struct error *e)
 		return NULL;
 	}
 	p->store = store;
-	p->sync_fd = sync_fd;
+	p->refuse = refuse;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->given, NULL);
 	if ((p->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) == -1) {

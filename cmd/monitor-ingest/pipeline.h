@@ -20,15 +20,17 @@
 
 #include "batch.h"
 #include "error.h"
+#include "refuse.h"
 #include "store.h"
 
 struct pipeline;
 
-/* Start the writer. The pipeline is the only user of `store` from now on. Unless it is
- * -1, `sync_fd` is brought to the disk before a batch with refused lines is
+/* Start the writer. The pipeline is the only user of `store` from now on. What
+ * `refuse` kept is brought to the disk before a batch with refused lines is
  * settled. To a distant store pipeline_give() writes nothing: that may take for ever.
  * Caller owns the result and ends it with pipeline_free(). */
-struct pipeline *pipeline_new(struct store *store, int sync_fd, struct error *e);
+struct pipeline *pipeline_new(struct store *store, const struct refuse *refuse,
+    struct error *e);
 
 /* Writes what was given, waits for it and ends the writer. */
 void pipeline_free(struct pipeline **p);

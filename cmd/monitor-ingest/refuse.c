@@ -4,32 +4,16 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "file.h"
 #include "progress.h"
 #include "when.h"
 
 #define MESSAGES_A_SECOND 20
-
-int
-refuse_open(struct refuse *r, const char *path, struct error *e)
-{
-	*r = (struct refuse){ .path = path, .fd = -1 };
-	if (path == NULL)
-		return 0;
-	r->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-	return r->fd != -1 ? 0 : error_errno(e, errno, "%s", path);
-}
-
-void
-refuse_close(struct refuse *r)
-{
-	if (r->fd != -1)
-		close(r->fd);
-	r->fd = -1;
-}
 
 /* ---- messages ---- */
 
@@ -77,10 +61,65 @@ refuse_say(struct refuse *r, const char *name, uint64_t number, const char *reas
 
 /* ---- the file ---- */
 
+/* Does it end with a newline? One that may only be written to is taken for one that does not:
+ * an empty line does no harm. */
+static bool
+ends_whole(const char *path, off_t size)
+{
+	char last = '\0';
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd != -1 && pread(fd, &last, 1, size - 1) == -1)
+		last = '\0';
+	if (fd != -1)
+		close(fd);
+	return last == '\n';
+}
+
+int
+refuse_open(struct refuse *r, const char *path, struct error *e)
+{
+	struct stat st;
+
+	*r = (struct refuse){ .path = path, .fd = -1 };
+	if (path == NULL)
+		return 0;
+	r->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	if (r->fd == -1 || fstat(r->fd, &st) == -1)
+		return error_errno(e, errno, "%s", path);
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	if (st.st_size == 0)
+		return file_sync_directory(path, e);
+	/* What a full disk cut short must not be joined by the next. */
+	return ends_whole(path, st.st_size) ? 0 : refuse_keep(r, (struct str){ NULL, 0 }, e);
+}
+
+int
+refuse_sync(const struct refuse *r, struct error *e)
+{
+	/* EINVAL, EROFS: it is a pipe or the like, which has no disk. */
+	if (r->fd == -1 || fdatasync(r->fd) == 0 || errno == EINVAL || errno == EROFS)
+		return 0;
+	return error_errno(e, errno, "%s", r->path);
+}
+
+int
+refuse_close(struct refuse *r, struct error *e)
+{
+	int rc = r->kept ? refuse_sync(r, e) : 0;
+
+	if (r->fd != -1 && close(r->fd) == -1 && rc == 0)
+		rc = error_errno(e, errno, "%s", r->path);
+	r->fd = -1;
+	return rc;
+}
+
 /* All of `part`, which is used up. */
 static int
 write_all(struct refuse *r, struct iovec *part, int parts, struct error *e)
 {
+	r->kept = true;
 	while (parts > 0) {
 		ssize_t n = writev(r->fd, part, parts);
 

@@ -6,6 +6,7 @@
 #ifndef MONITOR_REFUSE_H
 #define MONITOR_REFUSE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -15,16 +16,22 @@
 struct refuse {
 	const char *path;      /* of the file; NULL: none */
 	int fd;
+	bool kept;             /* something was written there */
 	uint64_t count;
 	int64_t second;        /* messages in this second of the monotonic clock: */
 	unsigned said;
 	uint64_t unsaid;       /* refused since, without a message */
 };
 
-/* Start with no refusals; `path` (NULL: no file) is opened to append to, and
- * must outlive the struct. */
+/* Start with no refusals; `path` (NULL: no file) is opened to append to, on a line
+ * of its own, and must outlive the struct. */
 int refuse_open(struct refuse *r, const char *path, struct error *e);
-void refuse_close(struct refuse *r);
+
+/* What was kept is on the disk. (On any thread, beside the calls below.) */
+int refuse_sync(const struct refuse *r, struct error *e);
+
+/* The same, and then it is closed, whatever comes of that. */
+int refuse_close(struct refuse *r, struct error *e);
 
 /* Line `number` of `name` is refused. */
 void refuse_say(struct refuse *r, const char *name, uint64_t number, const char *reason);

@@ -7,8 +7,8 @@
  *   FAULT_HIT=FILE           made when one of them has failed
  *
  * Calls: malloc (also calloc and realloc), open, read, write (to files, pipes
- * and sockets), sync (fsync and fdatasync), thread (pthread_create), sleep,
- * which does not fail but does not sleep.
+ * and sockets), sync (fsync and fdatasync), close (which closes all the same),
+ * thread (pthread_create), sleep, which does not fail but does not sleep.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum call { MALLOC, OPEN, READ, WRITE, SYNC, THREAD, SLEEP, CALLS };
+enum call { MALLOC, OPEN, READ, WRITE, SYNC, CLOSE, THREAD, SLEEP, CALLS };
 
 static struct {
 	const char *name;
@@ -40,6 +40,7 @@ static struct {
 	[READ] = { .name = "read", .error = EIO },
 	[WRITE] = { .name = "write", .error = ENOSPC },
 	[SYNC] = { .name = "sync", .error = EIO },
+	[CLOSE] = { .name = "close", .error = EIO },
 	[THREAD] = { .name = "thread", .error = EAGAIN },
 	[SLEEP] = { .name = "sleep", .error = 0 },
 };
@@ -80,7 +81,7 @@ fails(enum call c)
 	if (n != calls[c].from && !(calls[c].on && n > calls[c].from))
 		return false;
 	if ((hit = getenv("FAULT_HIT")) != NULL)
-		close((int)syscall(SYS_openat, AT_FDCWD, hit, O_WRONLY | O_CREAT, 0644));
+		syscall(SYS_close, syscall(SYS_openat, AT_FDCWD, hit, O_WRONLY | O_CREAT, 0644));
 	errno = calls[c].error;
 	return true;
 }
@@ -196,6 +197,14 @@ int
 fdatasync(int fd)
 {
 	return fails(SYNC) ? -1 : (int)syscall(SYS_fdatasync, fd);
+}
+
+int
+close(int fd)
+{
+	int rc = (int)syscall(SYS_close, fd);
+
+	return fails(CLOSE) ? -1 : rc;
 }
 
 int
