@@ -209,7 +209,7 @@ struct store_salvaged {
 	uint64_t records;     /* read from the old store and added to this one */
 	uint64_t lost;        /* known to have been there, and not readable */
 	uint64_t unnamed;     /* of the records: watchdog or sender name not readable ("lost-7") */
-	bool lost_is_minimum; /* the old store's own counts are damaged, too */
+	bool lost_is_minimum; /* the old store's own counts are damaged, too, or it failed */
 };
 
 /* Read whatever can still be read of the damaged store at `path` into this one,

@@ -104,6 +104,18 @@ at_most() {
 	rows 2
 }
 
+@test "what could not begin has no summary, only its error" {
+	line a >a
+	run -1 monitor-ingest --reject missing/refused a
+	[ "$output" = "monitor-ingest: missing/refused: No such file or directory" ]
+	run -1 monitor-ingest --listen unix:missing/s
+	[[ $output == "monitor-ingest: "*"missing/s"* && ${#lines[@]} = 1 ]]
+	run -1 monitor-ingest missing
+	[ "$output" = "monitor-ingest: missing: No such file or directory" ]
+	run -0 monitor-ingest a
+	[[ $output == *"1 record ("* ]]
+}
+
 @test "a store that cannot be made says so, and a directory is none" {
 	line a >a
 	run -1 monitor-ingest -d missing/m.db a

@@ -110,11 +110,13 @@ has_rows() {
 @test "what cannot be salvaged is an error that names it" {
 	run -1 --separate-stderr monitor-ingest --salvage missing.db -d new.db
 	[ "$stderr" = "monitor-ingest: missing.db: No such file or directory" ]
+	[ -z "$output" ]
 	run -2 --separate-stderr monitor-ingest --salvage old.db -d old.db
 	[[ $stderr == *"old.db: is the store that it would be salvaged into" ]]
 	seq 10000 >text
 	run -1 --separate-stderr monitor-ingest --salvage text -d new.db
 	[ "$stderr" = "monitor-ingest: text: holds nothing of a monitor store" ]
+	[ -z "$output" ]
 }
 
 @test "what is wrong with a damaged store is found by --verify" {

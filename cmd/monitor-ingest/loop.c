@@ -111,6 +111,7 @@ next_file(struct loop *l, struct error *e)
 		(void)fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE);   /* fewer, larger reads; or not */
 		if (producer_input(p->producer, name, fd, e) == -1)
 			return -1;
+		l->result->begun = true;
 	}
 	if (fd == -1)
 		l->peers.reader = NULL;
@@ -464,6 +465,7 @@ loop_open(struct loop *l, struct error *e)
 		return error_memory(e);
 	for (; door != NULL; door = door->next)
 		l->doors[l->door_count++] = (struct watch){ .kind = WATCH_LISTENER, .fd = door->fd };
+	l->result->begun = true;
 	return doors_set(l, true, e);
 }
 

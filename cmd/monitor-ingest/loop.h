@@ -29,6 +29,7 @@ struct loop_setup {
 
 struct loop_result {
 	struct store_added added;
+	bool begun;       /* there was something to read from */
 	bool stopped;     /* by a signal */
 	bool failed;      /* an input or its answers failed; the message is out */
 };

@@ -335,7 +335,7 @@ run(const struct settings *s, struct store *store)
 
 	if (result == -1)
 		cli_warn("%s", e.kind == ERROR_NONE ? "stopped before all of it was stored" : e.text);
-	if (in.reader != NULL)
+	if (r.begun)
 		summarize(s, &in, &r);
 	ndjson_free(&in.reader);
 	if (result == -1)
@@ -354,8 +354,8 @@ salvage(const struct settings *s, struct store *store)
 
 	if (result == -1)
 		cli_warn("%s", e.text);
-	if (result == -1 && e.kind == ERROR_USAGE)
-		return EXIT_USAGE;
+	if (result == -1 && saved.records == 0)
+		return status_of(&e);
 	printf("%" PRIu64 " records read, %" PRIu64 " of them without their names\n"
 	    "%s%" PRIu64 " records lost\n", saved.records, saved.unnamed,
 	    saved.lost_is_minimum ? "at least " : "", saved.lost);

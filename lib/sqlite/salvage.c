@@ -320,7 +320,8 @@ sqlite_salvage(void *impl, const char *path, struct store_salvaged *out, struct 
 	int rc;
 
 	*out = (struct store_salvaged){ 0 };
-	rc = salvage(&s, path);
+	if ((rc = salvage(&s, path)) == -1)
+		out->lost_is_minimum = true;   /* it ended before it came to what is left */
 	for (size_t i = 0; i < s.seen_slots; i++)
 		free(s.seen[i]);
 	free(s.seen);
