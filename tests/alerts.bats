@@ -101,7 +101,7 @@ log_lines() {
 
 @test "every line of the services' logs is in monitor-operations(7)" {
 	cd "$PROJECT"
-	log_lines cmd/monitor-{ingest,purge,wsd,zmq}/*.c lib/*.c lib/serve/*.c | sort -u >"$BATS_TEST_TMPDIR/lines"
+	log_lines cmd/monitor-{ingest,purge,wsd,zmq}/*.c lib/*.c lib/{serve,sink,relay}/*.c | sort -u >"$BATS_TEST_TMPDIR/lines"
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/lines")" -gt 30 ]
 	while read -r line; do
 		grep -qF -- "$line" "$MANUAL" || { echo "not there: $line" >&2; return 1; }

@@ -246,6 +246,24 @@ unprivileged() {
 	[ "$(count)" = 0 ]
 }
 
+@test "on a terminal a bare number below an hour is remarked upon, and heeded" {
+	command -v script >/dev/null || skip "no script(1)"
+	lines 5 $((now - 60)) | store
+	remark='monitor-purge: --logs-timewindow: 30 is 30 seconds; days are 30d'
+	terminal() { run -0 script -qec "$1" /dev/null </dev/null; }
+	terminal 'monitor-purge -d m.db -n --logs-timewindow 30'
+	[[ $output == "$remark"*"5 logs"* ]]
+	for other in '-q --logs-timewindow 30' '--logs-timewindow 30s' '--logs-timewindow 3600' \
+			'--logs-timewindow 0 --max-size 1T' '--logs-timewindow 30 2>&-' '--logs-timewindow 30 2>/dev/null'; do
+		terminal "monitor-purge -d m.db -n $other"
+		[[ $output != *"days"* ]]
+	done
+	LOGS_TIMEWINDOW=30 terminal 'monitor-purge -d m.db -n'
+	[[ $output != *"days"* ]]
+	terminal 'monitor-purge -d m.db -n --notifications-timewindow=90.5'
+	[[ $output == *"90.5 is 90.5 seconds"* ]]
+}
+
 @test "MONITOR_STORE names the store" {
 	lines 10 $((now - 7200)) | store
 	MONITOR_STORE=m.db monitor-purge -q --logs-timewindow 1h

@@ -40,7 +40,7 @@ static const struct cli_option options[] = {
 struct settings {
 	struct rounds rounds;
 	struct str *watchdogs;
-	bool windows[RECORD_KINDS];   /* given as options */
+	const char *windows[RECORD_KINDS];   /* as options gave them; NULL: not */
 	bool interval, marks;
 };
 
@@ -61,7 +61,7 @@ add_watchdog(struct settings *s, const char *code)
 static void
 set_window(struct settings *s, enum record_kind kind, const char *name)
 {
-	s->windows[kind] = true;
+	s->windows[kind] = optarg;
 	s->rounds.purge.window[kind] = cli_duration(name, optarg, 0, INFINITY);
 }
 
@@ -121,7 +121,7 @@ parse_environment(struct settings *s)
 {
 	const char *window = getenv("LOGS_TIMEWINDOW"), *interval = getenv("CLEANUP_INTERVAL");
 
-	if (!s->windows[RECORD_LOG] && window != NULL && *window != '\0')
+	if (s->windows[RECORD_LOG] == NULL && window != NULL && *window != '\0')
 		s->rounds.purge.window[RECORD_LOG] = cli_duration("LOGS_TIMEWINDOW", window, 0, INFINITY);
 	if (!s->interval && interval != NULL && *interval != '\0')
 		s->rounds.interval = cli_duration("CLEANUP_INTERVAL", interval, 0, INFINITY);
@@ -136,6 +136,22 @@ check(const struct settings *s)
 	if (p->window[RECORD_LOG] <= 0 && p->window[RECORD_NOTIFICATION] <= 0 && p->max_size == 0 &&
 	    p->keep_free == 0 && !(s->marks && p->marks_window > 0))
 		cli_usage("nothing to purge: neither a time window nor a size is given");
+}
+
+/* Who types 30 may mean days. That cannot be known, and nothing is asked; but it is said. */
+static void
+warn_of_seconds(const struct settings *s)
+{
+	static const char *const names[RECORD_KINDS] = { "logs", "notifications" };
+
+	for (int k = 0; k < RECORD_KINDS; k++) {
+		const char *text = s->windows[k];
+		double window = s->rounds.purge.window[k];
+
+		if (text != NULL && window > 0 && window < 3600 &&
+		    text[strspn(text, "0123456789. \t")] == '\0')
+			cli_warn("--%s-timewindow: %s is %s seconds; days are %sd", names[k], text, text, text);
+	}
 }
 
 int
@@ -171,6 +187,8 @@ main(int argc, char **argv)
 		s.rounds.interval = 0;
 	if (quiet)
 		s.rounds.report = NULL;
+	else if (isatty(STDERR_FILENO))
+		warn_of_seconds(&s);
 	status = rounds_run(&s.rounds);
 	free(s.watchdogs);
 	return status;
