@@ -189,14 +189,15 @@ struct store_stats {
 	uint64_t bytes;                /* on disk, as the filesystem sees it, log files included */
 	uint64_t free_bytes;           /* of these, room that the next records will use */
 	uint64_t strays;               /* records whose time is far from their neighbours' */
-	int64_t arrival;               /* records ever taken */
+	int64_t arrival;               /* records ever taken; of a store that was restored, more */
 	int schema;
 	const char *engine;            /* "sqlite" */
 };
 int store_stats(struct store *s, struct store_stats *st, struct error *e);
 
 /* A consistent copy of the store into a file that must not exist yet, while
- * writers run. */
+ * writers run. In the place of the store it goes on for sources and for cursors: its first writer
+ * leaves arrivals out, so that none is given twice. */
 int store_backup(struct store *s, const char *path, struct error *e);
 
 /* Look through everything. `found` is told each thing that is wrong, one line

@@ -327,6 +327,46 @@ ends() {
 	[[ $stderr == *"not come to this position"* ]]
 }
 
+# restore FILE: it takes the place of the store.
+restore() {
+	rm -f m.db m.db-wal m.db-shm
+	cp "$1" m.db
+}
+
+@test "a follower goes on in a store that was restored, however often, and misses nothing" {
+	put 1 3
+	monitor-query --backup old.db
+	put 4 6
+	monitor-query --cursor-file c >/dev/null
+	cp c further
+	restore old.db
+	put 7 12
+	[ "$(monitor-query -o cat --cursor-file c | tr '\n' ' ')" = "7 8 9 10 11 12 " ]
+	monitor-query --backup new.db
+	restore old.db
+	put 13 22
+	[ "$(monitor-query -o cat --cursor-file c | tr '\n' ' ')" = "13 14 15 16 17 18 19 20 21 22 " ]
+	restore new.db
+	put 23 25
+	[ "$(monitor-query -o cat --cursor-file further | tail -n 3 | tr '\n' ' ')" = "23 24 25 " ]
+	run -0 monitor-query --verify
+	[ "$(monitor-query --count)" = 12 ]
+}
+
+@test "a back-up is a store to readers, who leave it as it is" {
+	put 1 3
+	monitor-query --backup old.db
+	cp old.db before
+	[ "$(monitor-query -d old.db -o cat | tr '\n' ' ')" = "1 2 3 " ]
+	monitor-query -d old.db --verify
+	monitor-query -d old.db --backup again.db
+	cmp old.db before
+	restore again.db
+	monitor-query --cursor-file c >/dev/null
+	put 4 5
+	[ "$(monitor-query -o cat --cursor-file c | tr '\n' ' ')" = "4 5 " ]
+}
+
 @test "a follower beside several writers misses nothing and shows nothing twice" {
 	put 1 1
 	follow --no-tail

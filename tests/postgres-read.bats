@@ -270,6 +270,22 @@ commit() {
 	[ "$(tail -n 1 answers)" = '{"success":true,"action":"getLogs","logs":[["me","hello",1]]}' ]
 }
 
+@test "a follower goes on in a dump that was restored, and misses nothing" {
+	records 3 | monitor-ingest -q -d "$URL"
+	server run pg_dump -h "$CLUSTER" -U monitor --format=custom "$(sql 'SELECT current_database()')" >dump
+	for i in 1 2 3; do records 1 180000000$i | monitor-ingest -q -d "$URL"; done
+	monitor-query -d "$URL" --cursor-file c >/dev/null
+	server run createdb -h "$CLUSTER" -U monitor --template=template0 restored
+	server run pg_restore -h "$CLUSTER" -U monitor --dbname=restored <dump
+	URL=$(sed "s/$(sql 'SELECT current_database()')/restored/" <<<"$URL")
+	sql 'UPDATE monitor.batch SET timeline = 0'
+	run -3 monitor-query -d "$URL" --cursor-file c
+	[[ $output == *"has not come to this position"* ]]
+	for i in 1 2 3 4; do records 1 190000000$i | monitor-ingest -q -d "$URL"; done
+	[ "$(monitor-query -d "$URL" --cursor-file c -o ndjson | jq .time | tr '\n' ' ')" = \
+		"1900000002.5 1900000003.5 1900000004.5 1900000005.5 " ]
+}
+
 @test "what a server has its own tools for is refused, with status 2" {
 	run -2 monitor-query -d "$URL" --backup copy
 	[[ $output == "monitor-query: postgresql://"*": pg_dump and pg_basebackup make backups of PostgreSQL" ]]

@@ -199,7 +199,7 @@ serve_file() {
 	all_once 120
 	until_true eval '[ "$(wc -l <followed)" = 120 ]'
 	# Whatever the primary had still shown to followers: no number of a batch is given twice.
-	numbers=$(psql -XAtq -d "$reader" -c "SELECT DISTINCT number > 1048576 FROM monitor.batch WHERE number > 2 ORDER BY 1")
+	numbers=$(psql -XAtq -d "$reader" -c "SELECT DISTINCT number > 268435456 FROM monitor.batch WHERE number > 2 ORDER BY 1")
 	[ "$numbers" = t ]
 	kill -TERM "$follower"
 	wait "$follower"

@@ -157,13 +157,13 @@ END $$;
 -- anyone's who may log in, this one takes more than the right to read; and a table that never
 -- changes is not vacuumed. What a primary had shown to followers before it was lost may never have
 -- come to the standby that is promoted: there the numbers go on far behind, so that none is
--- given twice.
+-- given twice. (So they do in a dump that was restored, when its last timeline is set to 0.)
 CREATE FUNCTION monitor.settle(first bigint, last bigint, records bigint) RETURNS void
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	LOCK TABLE monitor.store IN SHARE UPDATE EXCLUSIVE MODE;
 	INSERT INTO monitor.batch
-		SELECT b.number + CASE b.timeline WHEN monitor.timeline() THEN 1 ELSE 1048576 END,
+		SELECT b.number + CASE b.timeline WHEN monitor.timeline() THEN 1 ELSE 268435456 END,
 			settle.first, settle.last, greatest(b.high, settle.last), b.taken + records, monitor.timeline()
 		FROM monitor.batch AS b ORDER BY b.number DESC LIMIT 1;
 	PERFORM pg_notify('monitor', '');

@@ -7,8 +7,9 @@
 CREATE TABLE head (
 	id INTEGER PRIMARY KEY CHECK (id = 1),
 	store INTEGER NOT NULL,      -- which store this is: random, in every cursor
-	arrival INTEGER NOT NULL,    -- the last number given to a record
-	epoch INTEGER NOT NULL       -- rises when a purge touches what a writer may hold in memory
+	arrival INTEGER NOT NULL,    -- the last number given to a record, or left out
+	epoch INTEGER NOT NULL       -- rises when a purge touches what a writer may hold in memory,
+	                             -- and when numbers are left out
 );
 
 -- Names that many rows share. AUTOINCREMENT: a number is never used again.

@@ -215,7 +215,7 @@ finish_copy(struct db *db, struct error *e)
 	char sql[128];
 
 	snprintf(sql, sizeof(sql), "PRAGMA synchronous = FULL; PRAGMA application_id = %d;"
-	    "PRAGMA journal_mode = WAL;", SQLITE_APPLICATION_ID);
+	    "PRAGMA journal_mode = WAL;", SQLITE_COPY_ID);
 	return db_exec(db, sql, e);
 }
 

@@ -273,6 +273,13 @@ count_lost(struct salvage *s)
 
 /* ---- all of it ----------------------------------------------------------------------------- */
 
+static bool
+is_store(const struct pages_header *h)
+{
+	return h->sound && (h->application_id == SQLITE_APPLICATION_ID ||
+	    h->application_id == SQLITE_COPY_ID);
+}
+
 static int
 check_old(struct salvage *s, const char *path)
 {
@@ -280,12 +287,10 @@ check_old(struct salvage *s, const char *path)
 	const struct pages_header *h = pages_header(w->pages);
 
 	/* A version that is only damaged does not keep us from rows that we know. */
-	if (h->sound && h->application_id == SQLITE_APPLICATION_ID &&
-	    h->user_version > SQLITE_SCHEMA_VERSION && w->leaf_count == 0)
+	if (is_store(h) && h->user_version > SQLITE_SCHEMA_VERSION && w->leaf_count == 0)
 		return error_set(s->e, ERROR_NEWER, "%s: made by a newer monitor (schema %lu, this one"
 		    " knows %d)", path, (unsigned long)h->user_version, SQLITE_SCHEMA_VERSION);
-	if (w->leaf_count == 0 && w->watchdogs.n == 0 && w->mark_count == 0 &&
-	    (!h->sound || h->application_id != SQLITE_APPLICATION_ID))
+	if (w->leaf_count == 0 && w->watchdogs.n == 0 && w->mark_count == 0 && !is_store(h))
 		return error_set(s->e, ERROR_INVALID, "%s: holds nothing of a monitor store", path);
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include "crypto.h"
 #include "schema_sqlite.h"
 #include "sqlite/sqlite.h"
+#include "when.h"
 
 /* What a new file is set to before its first table: freed pages can be given
  * back, and readers never wait. */
@@ -108,6 +109,27 @@ migrate(struct db *db, int64_t from, struct error *e)
 	return db_exec(db, "COMMIT", e);
 }
 
+/*
+ * A back-up has its first writer. The store that it was made of gave numbers since, and so may
+ * have another restored copy of it: whoever has seen these must not miss records that get the same.
+ * So the next one is above all of them, as far as nobody stores a million records a second.
+ */
+static int
+take_into_use(struct db *db, struct error *e)
+{
+	char sql[160];
+
+	snprintf(sql, sizeof(sql), "UPDATE head SET arrival = max(arrival, %lld), epoch = epoch + 1;"
+	    "PRAGMA application_id = %d;", (long long)(when_now() * (1 << 20)), SQLITE_APPLICATION_ID);
+	if (db_exec(db, "BEGIN IMMEDIATE", e) == -1)
+		return -1;
+	if (db_exec(db, sql, e) == -1 || db_exec(db, "COMMIT", e) == -1) {
+		db_rollback(db);
+		return -1;
+	}
+	return 0;
+}
+
 int
 sqlite_check_schema(struct db *db, const char *path, bool write, struct error *e)
 {
@@ -117,19 +139,19 @@ sqlite_check_schema(struct db *db, const char *path, bool write, struct error *e
 	    db_get_int(db, "PRAGMA application_id", &application, e) == -1 ||
 	    db_get_int(db, "SELECT count(*) FROM sqlite_schema", &tables, e) == -1)
 		return -1;
-	if (application != SQLITE_APPLICATION_ID)
+	if (application != SQLITE_APPLICATION_ID && application != SQLITE_COPY_ID)
 		return tables == 0 && version == 0 ?
 		    error_set(e, ERROR_INVALID, "%s: an empty database, not a monitor store", path) :
 		    error_set(e, ERROR_INVALID, "%s: not a monitor store", path);
 	if (version > SQLITE_SCHEMA_VERSION)
 		return error_set(e, ERROR_NEWER, "%s: made by a newer monitor (schema %lld, this one"
 		    " knows %d)", path, (long long)version, SQLITE_SCHEMA_VERSION);
-	if (version == SQLITE_SCHEMA_VERSION)
-		return 0;
 	if (version < 1)
 		return error_set(e, ERROR_CORRUPT, "%s: damaged: no schema version", path);
-	if (!write)
+	if (version < SQLITE_SCHEMA_VERSION && !write)
 		return error_set(e, ERROR_INVALID, "%s: made by an older monitor (schema %lld):"
 		    " run monitor-ingest on it once", path, (long long)version);
-	return migrate(db, version, e);
+	if (version < SQLITE_SCHEMA_VERSION && migrate(db, version, e) == -1)
+		return -1;
+	return write && application == SQLITE_COPY_ID ? take_into_use(db, e) : 0;
 }

@@ -104,6 +104,7 @@ int sqlite_create(const char *path, struct error *e);
 int sqlite_check_schema(struct db *db, const char *path, bool write, struct error *e);
 #define SQLITE_SCHEMA_VERSION 1
 #define SQLITE_APPLICATION_ID 0x6d6e7472   /* "mntr", in the file's header: we know it by that */
+#define SQLITE_COPY_ID 0x6d6e7463          /* "mntc": a back-up that nobody has written to yet */
 /* Put the schema and its one counter row into an empty file. */
 int sqlite_fill(struct db *db, struct error *e);
 
