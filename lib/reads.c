@@ -87,8 +87,8 @@ look_once(struct worker *w, struct read *r)
 	struct error *e = &r->result.error;
 	enum look_result came;
 
-	if (w->store == NULL && (w->store = store_open_until(w->reads->url, w->reads->stop, e)) == NULL &&
-	    e->kind != ERROR_ABSENT)
+	if (w->store == NULL && (w->store = store_open_until(w->reads->url, STORE_READ,
+	    w->reads->stop, e)) == NULL && e->kind != ERROR_ABSENT)
 		return LOOK_FAILED;
 	came = look_slice(&r->look, w->store, r->bytes, &r->result, e);
 	/* Whatever has happened to the store, it may be well when it is opened again. */

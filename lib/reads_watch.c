@@ -59,7 +59,7 @@ open_store(struct reads_watch *w)
 	struct error e;
 	int rc;
 
-	while ((w->store = store_open_until(w->url, w->stop, &e)) == NULL) {
+	while ((w->store = store_open_until(w->url, STORE_READ, w->stop, &e)) == NULL) {
 		w->note(w->arg, e.kind == ERROR_ABSENT ? NULL : &e);
 		if (e.kind == ERROR_ABSENT && (rc = store_await(w->url, w->stop, &e)) != -1) {
 			if (rc == 0)

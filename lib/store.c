@@ -54,19 +54,16 @@ wrap(const struct store_backend *engine, void *impl, struct error *e)
 struct store *
 store_open(const char *url, enum store_mode mode, struct error *e)
 {
-	const char *rest;
-	const struct store_backend *engine = engine_for(url, &rest, e);
-
-	return engine == NULL ? NULL : wrap(engine, engine->open(rest, mode, -1, e), e);
+	return store_open_until(url, mode, -1, e);
 }
 
 struct store *
-store_open_until(const char *url, int stop_fd, struct error *e)
+store_open_until(const char *url, enum store_mode mode, int stop_fd, struct error *e)
 {
 	const char *rest;
 	const struct store_backend *engine = engine_for(url, &rest, e);
 
-	return engine == NULL ? NULL : wrap(engine, engine->open(rest, STORE_READ, stop_fd, e), e);
+	return engine == NULL ? NULL : wrap(engine, engine->open(rest, mode, stop_fd, e), e);
 }
 
 struct store *

@@ -41,9 +41,9 @@ enum store_mode {
 struct store *store_open(const char *url, enum store_mode mode, struct error *e);
 void store_close(struct store **s);
 
-/* The same for a reader who may be told to stop: what is reached over a network waits no longer,
+/* The same for who may be told to stop: what is reached over a network waits no longer,
  * neither now nor in what it is asked, once `stop_fd` polls readable (ERROR_NONE). */
-struct store *store_open_until(const char *url, int stop_fd, struct error *e);
+struct store *store_open_until(const char *url, enum store_mode mode, int stop_fd, struct error *e);
 
 /* Adding to a store that is reached over a network lasts as long as its trouble does:
  * `tell` is told why when that begins, and NULL when it is over (on the thread that adds),
@@ -241,12 +241,12 @@ struct purged {
 	uint64_t bytes[RECORD_KINDS];  /* what those rows took, about */
 	uint64_t marks;
 	uint64_t given_back;           /* by which the files became smaller */
-	uint64_t size;                 /* what is left on disk */
+	uint64_t size;                 /* what is left on disk; 0: stopped before that was known */
 };
 
 /* Purge in short transactions. Waits up to 10 s for a lock, then ERROR_BUSY
  * (what was purged until then stays purged). `stop`, if not NULL, is looked at
- * between them: set, the purge ends early. */
+ * between them: set, the purge ends early, as it does once the store's `stop_fd` polls readable. */
 int store_purge(struct store *s, const struct purge *p, const volatile int *stop,
     struct purged *out, struct error *e);
 

@@ -240,6 +240,52 @@ going() {
 	[[ $output == "purged 1000 logs "* ]]
 }
 
+# held_up [NUMBER]: do so many statements of purges wait for a lock? ended: has the process in $pid?
+held_up() {
+	[ "$(sql "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+		AND application_name = 'monitor purger' AND wait_event_type = 'Lock'")" = "${1-1}" ]
+}
+
+ended() {
+	! kill -0 "$pid" 2>/dev/null
+}
+
+@test "a signal ends a purge that waits for a lock, and none of its statements waits on at the server" {
+	came $((5 * DAY)) 1000
+	came $((2 * DAY + 1)) 10
+	for lock in 'SELECT count(*) FROM monitor.log' 'LOCK TABLE monitor.stray IN SHARE MODE' \
+		'LOCK TABLE monitor.batch IN SHARE MODE' 'LOCK TABLE monitor.mark IN SHARE MODE'; do
+		hold "$lock"
+		start monitor-purge -d "$URL" --logs-timewindow 2d -o ndjson >out
+		until_true held_up
+		kill -TERM "$pid"
+		until_true ended
+		wait "$pid"
+		[ "$(jq -c '[.dry_run, .size]' out)" = '[false,null]' ]
+		until_true held_up 0
+		release
+	done
+	purge -q
+	[ "$(count)" = 0 ]
+	run -1 going
+	sound
+}
+
+@test "a signal ends a purge although its server cannot be told to give up, too" {
+	came $((5 * DAY)) 1000
+	hold 'SELECT count(*) FROM monitor.log'
+	start monitor-purge -q -d "$URL" --logs-timewindow 2d
+	until_true held_up
+	postmaster=$(head -n 1 "$CLUSTER/data/postmaster.pid")
+	kill -STOP "$postmaster"
+	kill -TERM "$pid"
+	until_true ended || stuck=yes
+	kill -CONT "$postmaster"
+	[ -z "${stuck-}" ]
+	wait "$pid"
+	release
+}
+
 @test "a partition that somebody detached, to keep it, is kept" {
 	came $((5 * DAY)) 1000
 	name=$(partitions | head -n 1)

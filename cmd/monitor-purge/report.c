@@ -55,7 +55,9 @@ report_text(const struct purged *out, double now, bool dry_run)
 		printf(", %" PRIu64 " mark%s", out->marks, out->marks == 1 ? "" : "s");
 	if (!dry_run)
 		printf("; %s given back", size_text(out->given_back, size));
-	printf("; %s on disk\n", size_text(out->size, size));
+	if (out->size > 0)
+		printf("; %s on disk", size_text(out->size, size));
+	putchar('\n');
 }
 
 void
@@ -65,6 +67,8 @@ report_ndjson(const struct purged *out, double now, bool dry_run)
 	for (unsigned k = 0; k < RECORD_KINDS; k++)
 		printf(",\"%s\":{\"rows\":%" PRIu64 ",\"bytes\":%" PRIu64 "}", record_kind_name(k),
 		    out->rows[k], out->bytes[k]);
-	printf(",\"marks\":%" PRIu64 ",\"given_back\":%" PRIu64 ",\"size\":%" PRIu64
-	    ",\"dry_run\":%s}\n", out->marks, out->given_back, out->size, dry_run ? "true" : "false");
+	printf(",\"marks\":%" PRIu64 ",\"given_back\":%" PRIu64, out->marks, out->given_back);
+	if (out->size > 0)
+		printf(",\"size\":%" PRIu64, out->size);
+	printf(",\"dry_run\":%s}\n", dry_run ? "true" : "false");
 }

@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "when.h"
@@ -29,27 +30,35 @@ struct state {
 };
 
 static volatile int stop;
+static int stop_fd = -1;   /* an eventfd: the same, for what waits */
 
 static void
 note(int signal)
 {
+	int saved = errno;
+	uint64_t one = 1;
+	ssize_t n;
+
 	(void)signal;
 	stop = 1;
+	/* Fails only when it has been written to 2^64 times already. */
+	n = write(stop_fd, &one, sizeof(one));
+	(void)n;
+	errno = saved;
 }
 
 static void
-catch_signals(sigset_t *caught)
+catch_signals(void)
 {
 	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
 	struct sigaction action = { .sa_handler = note, .sa_flags = SA_RESTART }, was;
 
+	if ((stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) == -1)
+		cli_die(EXIT_ERROR, "eventfd: %s", strerror(errno));
 	sigemptyset(&action.sa_mask);
-	sigemptyset(caught);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-		if (sigaction(signals[i], NULL, &was) == -1 || was.sa_handler == SIG_IGN)
-			continue;
-		sigaddset(caught, signals[i]);
-		sigaction(signals[i], &action, NULL);
+		if (sigaction(signals[i], NULL, &was) == 0 && was.sa_handler != SIG_IGN)
+			sigaction(signals[i], &action, NULL);
 	}
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);   /* an error to report, as a full disk is */
@@ -105,9 +114,9 @@ purge_once(struct state *s, struct purged *out, double now, struct error *e)
 	struct purge p = s->r->purge;
 
 	*out = (struct purged){ 0 };
-	if (s->store == NULL && (s->store = store_open(s->r->store,
-	    p.dry_run ? STORE_READ : STORE_PURGE, e)) == NULL)
-		return -1;
+	if (s->store == NULL && (s->store = store_open_until(s->r->store,
+	    p.dry_run ? STORE_READ : STORE_PURGE, stop_fd, e)) == NULL)
+		return e->kind == ERROR_NONE ? 0 : -1;
 	p.now = now;
 	p.spare = spare_bytes(s);
 	return store_purge(s->store, &p, &stop, out, e);
@@ -174,20 +183,13 @@ round_status(struct state *s)
 /* Wait until `*next`, or for a signal; then `*next` is an interval later, or as
  * many as have passed. */
 static void
-await_round(double *next, double interval, const sigset_t *caught)
+await_round(double *next, double interval)
 {
+	struct pollfd stopped = { .fd = stop_fd, .events = POLLIN };
 	double left;
-	struct timespec t;
-	sigset_t before;
 
-	sigprocmask(SIG_BLOCK, caught, &before);
-	while (!stop && (left = *next - when_ticks()) > 0) {
-		left = fmin(left, 86400);
-		t.tv_sec = (time_t)left;
-		t.tv_nsec = (long)((left - floor(left)) * 1e9);
-		ppoll(NULL, 0, &t, &before);
-	}
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	while (!stop && (left = *next - when_ticks()) > 0)
+		poll(&stopped, 1, (int)(fmin(left, 86400) * 1000) + 1);
 	*next += interval * fmax(1, ceil((when_ticks() - *next) / interval));
 }
 
@@ -196,12 +198,11 @@ rounds_run(const struct rounds *r)
 {
 	struct state s = { .r = r };
 	double next = when_ticks() + r->interval;
-	sigset_t caught;
 	int status;
 
-	catch_signals(&caught);
+	catch_signals();
 	while ((status = round_status(&s)) == -1 && !stop)
-		await_round(&next, r->interval, &caught);
+		await_round(&next, r->interval);
 	store_close(&s.store);
 	if (status == -1)
 		status = EXIT_SUCCESS;

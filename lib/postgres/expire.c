@@ -89,7 +89,7 @@ step(struct sweep *w, const char *sql, struct error *e)
 
 	set_params(&p, w);
 	w->seen = 0;
-	if (pq_query(w->pg->s->pq, sql, &p, &rows, &why) == -1) {
+	if (pq_query_within(w->pg->s->pq, INFINITY, sql, &p, &rows, &why) == -1) {
 		if (why.kind == ERROR_ABSENT)
 			return 0;
 		if (e != NULL)

@@ -93,8 +93,10 @@ struct str pq_get_text(const struct pq_rows *r, size_t row, int column);
 int pq_query(struct pq *q, const char *sql, const struct pq_params *p, struct pq_rows **rows,
     struct error *e);
 
-/* The same, but cancelled when it is not done after so many seconds (ERROR_BUSY): for what may
- * wait for others' locks where no transaction can be told for how long. */
+/* The same, but cancelled when it is not done after so many seconds (ERROR_BUSY; INFINITY: never), or
+ * when it is over (ERROR_NONE): for what may wait for others' locks where no transaction can be told
+ * for how long, and is not to wait on at the server when nobody does here. A server that cannot be told
+ * either, since it is silent, is given up after 2 s. */
 int pq_query_within(struct pq *q, double seconds, const char *sql, const struct pq_params *p,
     struct pq_rows **rows, struct error *e);
 

@@ -1,7 +1,12 @@
 #include <errno.h>
+#include <fcntl.h>
+#include <math.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "postgres/pq_inside.h"
 #include "when.h"
@@ -79,11 +84,13 @@ pq_get_text(const struct pq_rows *r, size_t row, int column)
 
 /* ---- waiting ----------------------------------------------------------------------- */
 
-/* Until what was put in is sent (`result`: and the next result is there). False: stopped. A
- * connection that is lost ends the wait, and shows in what is done next. */
+/* Until what was put in is sent (`result`: and the next result is there). False: stopped, or it is
+ * `end`. A connection that is lost ends the wait, and shows in what is done next. */
 static bool
-wait_for(struct pq *q, bool result)
+wait_until(struct pq *q, bool result, double end)
 {
+	double left;
+
 	while (!q->stopped) {
 		int unsent = PQflush(q->conn);
 		struct pollfd fds[] = {
@@ -93,7 +100,9 @@ wait_for(struct pq *q, bool result)
 
 		if (unsent == -1 || (result ? PQisBusy(q->conn) == 0 : unsent == 0))
 			return true;
-		if (poll(fds, 2, -1) == -1)
+		if ((left = end - when_ticks()) <= 0)
+			return false;
+		if (poll(fds, 2, isfinite(left) ? (int)(left * 1000) + 1 : -1) == -1)
 			continue;   /* EINTR */
 		if (fds[1].revents != 0)
 			q->stopped = true;
@@ -103,10 +112,84 @@ wait_for(struct pq *q, bool result)
 	return false;
 }
 
+static bool
+wait_for(struct pq *q, bool result)
+{
+	return wait_until(q, result, INFINITY);
+}
+
 static PGresult *
 next_result(struct pq *q)
 {
 	return wait_for(q, true) ? PQgetResult(q->conn) : NULL;
+}
+
+/* ---- cancelling --------------------------------------------------------------------- */
+
+/* PQcancel() connects and waits for the server, which may be as long as TCP tries: so it has a thread
+ * of its own, which is left alone with it when it is not done in time. */
+enum { CANCEL_MS = 2000 };
+
+struct canceling {
+	PGcancel *what;
+	int done;        /* closed when it is */
+};
+
+static void
+canceling_free(struct canceling *c)
+{
+	PQfreeCancel(c->what);
+	close(c->done);
+	free(c);
+}
+
+static void *
+cancel_apart(void *arg)
+{
+	struct canceling *c = arg;
+	char why[256];
+
+	PQcancel(c->what, why, sizeof(why));
+	canceling_free(c);
+	return NULL;
+}
+
+static int
+start_canceling(struct canceling *c)
+{
+	sigset_t all, before;
+	pthread_t thread;
+	int rc;
+
+	sigfillset(&all);   /* signals are the program's */
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	if ((rc = pthread_create(&thread, NULL, cancel_apart, c)) == 0)
+		pthread_detach(thread);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return rc == 0 ? 0 : -1;
+}
+
+/* The statement that is under way. False: the server may not have heard of it. */
+static bool
+cancel(struct pq *q)
+{
+	struct canceling *c = calloc(1, sizeof(*c));
+	int ends[2], rc = 0;
+
+	if (c == NULL || pipe2(ends, O_CLOEXEC) == -1) {
+		free(c);
+		return false;
+	}
+	*c = (struct canceling){ PQgetCancel(q->conn), ends[1] };
+	if (c->what != NULL && start_canceling(c) == 0) {
+		struct pollfd done = { .fd = ends[0], .events = POLLIN };
+		while ((rc = poll(&done, 1, CANCEL_MS)) == -1 && errno == EINTR)
+			continue;
+	} else {
+		canceling_free(c);
+	}
+	close(ends[0]);
+	return rc == 1;
 }
 
 /* ---- statements -------------------------------------------------------------------- */
@@ -198,36 +281,17 @@ pq_query(struct pq *q, const char *sql, const struct pq_params *p, struct pq_row
 	return send_params(q, sql, p, e) == -1 ? -1 : pq_fetch(q, rows, e);
 }
 
-static void
-cancel(struct pq *q)
-{
-	PGcancel *c = PQgetCancel(q->conn);
-	char why[256];
-
-	if (c != NULL)
-		PQcancel(c, why, sizeof(why));
-	PQfreeCancel(c);
-}
-
 int
 pq_query_within(struct pq *q, double seconds, const char *sql, const struct pq_params *p,
     struct pq_rows **rows, struct error *e)
 {
-	struct pollfd fd = { .fd = PQsocket(q->conn), .events = POLLIN };
-	double end = when_ticks() + seconds, left;
-
 	if (rows != NULL)
 		*rows = NULL;
 	if (send_params(q, sql, p, e) == -1)
 		return -1;
-	while (PQisBusy(q->conn) == 1) {
-		if ((left = end - when_ticks()) <= 0) {
-			cancel(q);
-			break;
-		}
-		poll(&fd, 1, (int)(left * 1000) + 1);
-		if (PQconsumeInput(q->conn) != 1)
-			break;
+	if (!wait_until(q, true, when_ticks() + seconds) && !cancel(q) && !q->stopped) {
+		q->broken = true;
+		return error_set(e, ERROR_BUSY, "%s: no answer", q->where);
 	}
 	return pq_fetch(q, rows, e);
 }

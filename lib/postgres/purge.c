@@ -153,7 +153,7 @@ drop_first_batches(struct purging *pg, struct error *e)
 	pq_int(&p, pq_is_null(rows, 0, 0) ? INT64_MAX : pq_get_int(rows, 0, 0));
 	pq_free(&rows);
 	while (n == STEP && !purging_stopped(pg)) {
-		if (pq_query(pg->s->pq, drop_batches, &p, &rows, e) == -1)
+		if (pq_query_within(pg->s->pq, INFINITY, drop_batches, &p, &rows, e) == -1)
 			return -1;
 		n = pq_affected(rows);
 		pq_free(&rows);
@@ -182,7 +182,7 @@ drop_batches_of(struct purging *pg, const struct partition *part, struct error *
 		struct pq_params p = { 0 };
 		pq_int(&p, after);
 		pq_int(&p, part->end);
-		if (pq_query(pg->s->pq, drop_empty_batches, &p, &rows, e) == -1)
+		if (pq_query_within(pg->s->pq, INFINITY, drop_empty_batches, &p, &rows, e) == -1)
 			return -1;
 		n = pq_get_int(rows, 0, 0);
 		after = pq_get_int(rows, 0, 1);
@@ -256,6 +256,8 @@ postgres_purge(void *impl, const struct purge *p, const volatile int *stop, stru
 	}
 	out->given_back = p->dry_run ? 0 : pg.dropped;
 	partitions_free(&pg);
+	if (rc == -1 && why.kind == ERROR_NONE)   /* told to stop */
+		return 0;
 	if (rc == -1 && why.kind == ERROR_DENIED)
 		error_set(e, ERROR_DENIED, "%s (a purge takes a member of monitor_purger)", why.text);
 	else if (rc == -1 && e != NULL)
