@@ -69,7 +69,7 @@ $(BUILD)/schema_%.h: lib/schema/%.sql
 	  sed -e 's/["\\]/\\&/g' -e 's/\t/\\t/g' -e 's/^\(.*\)$$/"\1\\n"/' $<; \
 	  echo ';'; } > $@
 $(BUILD)/lib/sqlite/schema.o: $(BUILD)/schema_sqlite.h
-$(BUILD)/lib/postgres/schema.o: $(BUILD)/schema_postgres.h $(BUILD)/schema_postgres_roles.h
+$(BUILD)/lib/postgres/schema.o: $(addprefix $(BUILD)/schema_postgres,.h _functions.h _roles.h)
 
 define program
 $$(BUILD)/$(1): $$(patsubst %.c,$$(BUILD)/%.o,$$(wildcard cmd/$(1)/*.c)) $$(COMMAND) $$(LIB)

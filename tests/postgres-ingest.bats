@@ -53,7 +53,7 @@ kill_backend() {
 	[ "$output" = "monitor-ingest: the store is made" ]
 	run -0 monitor-ingest --create-schema -d "$URL"
 	[ "$output" = "monitor-ingest: the store is there already" ]
-	[ "$(sql 'SELECT version, log_interval, notification_interval, bound FROM monitor.store')" = "2|21600|648000|86400" ]
+	[ "$(sql 'SELECT version, log_interval, notification_interval, bound FROM monitor.store')" = "3|21600|648000|86400" ]
 	records 3 | monitor-ingest -q -d "$URL"
 	stored 3
 	sql 'UPDATE monitor.store SET version = 99'
@@ -88,14 +88,33 @@ kill_backend() {
 # As it was in version 1: with locks that anyone could take.
 older() {
 	psql -XAtq -v ON_ERROR_STOP=1 -d "$URL" <<-'END'
-		DO $$ DECLARE f record; BEGIN FOR f IN SELECT * FROM (VALUES
-			('settle', 'LOCK TABLE monitor.store IN SHARE UPDATE EXCLUSIVE MODE',
-			'PERFORM pg_advisory_xact_lock(1835954290, 1)'),
-			('make_partitions', 'EXECUTE format(''LOCK TABLE ONLY monitor.%I IN SHARE UPDATE EXCLUSIVE MODE'', kind)',
-			'PERFORM pg_advisory_xact_lock(1835954290, 2)')) AS v (name, now, before)
-		LOOP
-			EXECUTE replace(pg_get_functiondef(('monitor.' || f.name)::regproc), f.now, f.before);
-		END LOOP; END $$;
+		CREATE OR REPLACE FUNCTION monitor.make_partitions(kind text, second bigint, length bigint) RETURNS void
+			LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+		DECLARE
+			begins bigint := second - second % length;
+			name text;
+		BEGIN
+			PERFORM pg_advisory_xact_lock(1835954290, 2);
+			FOR i IN 1..2 LOOP
+				name := monitor.partition_name(kind, begins);
+				IF NOT EXISTS (SELECT FROM pg_class WHERE relnamespace = 'monitor'::regnamespace AND relname = name) THEN
+					EXECUTE format('CREATE TABLE monitor.%I (LIKE monitor.%I INCLUDING ALL)', name, kind);
+					EXECUTE format('ALTER TABLE monitor.%I ATTACH PARTITION monitor.%I FOR VALUES FROM (%s) TO (%s)',
+						kind, name, monitor.arrival_of(begins), monitor.arrival_of(begins + length));
+				END IF;
+				begins := begins + length;
+			END LOOP;
+		END $$;
+		CREATE OR REPLACE FUNCTION monitor.settle(first bigint, last bigint, records bigint) RETURNS void
+			LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+		BEGIN
+			PERFORM pg_advisory_xact_lock(1835954290, 1);
+			INSERT INTO monitor.batch
+				SELECT b.number + CASE b.timeline WHEN monitor.timeline() THEN 1 ELSE 1048576 END,
+					settle.first, settle.last, greatest(b.high, settle.last), b.taken + records, monitor.timeline()
+				FROM monitor.batch AS b ORDER BY b.number DESC LIMIT 1;
+			PERFORM pg_notify('monitor', '');
+		END $$;
 		UPDATE monitor.store SET version = 1;
 	END
 }
@@ -209,6 +228,34 @@ older() {
 	records 3 "$(date +%s)" | timeout 20 monitor-ingest -q -d "$URL"
 	stored 6
 	[ "$(sql "SELECT count(*) FROM pg_inherits")" -gt "$made" ]
+}
+
+@test "what holds up new partitions keeps a writer from adding only where there is none yet" {
+	sql 'DROP SCHEMA monitor CASCADE'
+	monitor-ingest -q --create-schema --partition-interval=400d -d "$URL"
+	recent 3 | monitor-ingest -q -d "$URL"
+	drop_last() {
+		sql "DO \$\$ BEGIN EXECUTE (SELECT 'DROP TABLE ' || max(inhrelid::regclass::text) FROM pg_inherits
+			WHERE inhparent = 'monitor.notification'::regclass); END \$\$"
+	}
+	partitions() {
+		sql "SELECT count(*) FROM pg_inherits WHERE inhparent = 'monitor.notification'::regclass"
+	}
+	drop_last
+	hold "LOCK TABLE ONLY monitor.notification IN SHARE UPDATE EXCLUSIVE MODE"
+	recent 3 | timeout 10 monitor-ingest -q -d "$URL"
+	stored 6
+	[ "$(partitions)" = 1 ]
+	release
+	drop_last
+	hold "LOCK TABLE ONLY monitor.notification IN SHARE UPDATE EXCLUSIVE MODE"
+	recent 3 >three
+	start monitor-ingest -q -d "$URL" three
+	until_true waits_for relation
+	release
+	wait "$pid"
+	stored 9
+	[ "$(partitions)" = 2 ]
 }
 
 @test "texts come to the tables as they are, but for U+0000 and U+0010" {

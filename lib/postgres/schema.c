@@ -4,6 +4,7 @@
 #include "crypto.h"
 #include "postgres/postgres.h"
 #include "schema_postgres.h"
+#include "schema_postgres_functions.h"
 #include "schema_postgres_roles.h"
 
 static int
@@ -61,27 +62,13 @@ enum { BOUND = 86400, NOTIFICATION_INTERVALS = 30 };
 /* Two who make it at once: the second finds it there. */
 static const char begin[] = "BEGIN; SELECT pg_advisory_xact_lock(1835954290, 0)";
 
-/* From locks that whoever may log in could hold, to some that take rights. A batch that still waits
- * for the old lock may take the number of one that holds the new one: then it is tried again. */
-static const char to_2[] =
-	"DO $$ DECLARE f record; BEGIN FOR f IN SELECT * FROM (VALUES"
-	" ('settle', 'PERFORM pg_advisory_xact_lock(1835954290, 1)',"
-	" 'LOCK TABLE monitor.store IN SHARE UPDATE EXCLUSIVE MODE'),"
-	" ('make_partitions', 'PERFORM pg_advisory_xact_lock(1835954290, 2)',"
-	" 'EXECUTE format(''LOCK TABLE ONLY monitor.%I IN SHARE UPDATE EXCLUSIVE MODE'', kind)'))"
-	" AS v (name, before, after) LOOP"
-	" EXECUTE replace(pg_get_functiondef(('monitor.' || f.name)::regproc), f.before, f.after);"
-	" END LOOP; END $$";
-
-/* Older schemas, oldest first: what leads from version `i + 1` to the next. */
-static const char *const migrations[] = { to_2 };
-_Static_assert(sizeof(migrations) / sizeof(migrations[0]) == POSTGRES_SCHEMA_VERSION - 1,
-    "each older schema has a way to the next");
-
-/* The row of monitor.store, with an id that nobody has had before. */
+/* The tables, what is called, and the row of monitor.store, with an id that nobody has had before. */
 static int
-add_settings(double interval, struct buf *text)
+add_schema(double interval, struct buf *text)
 {
+	if (buf_add_str(text, str_of(schema_postgres)) == -1 || buf_add(text, "\n", 1) == -1 ||
+	    buf_add_str(text, str_of(schema_postgres_functions)) == -1)
+		return -1;
 	return buf_printf(text, "\nINSERT INTO monitor.store VALUES (true, %d,\n"
 	    "\t('x' || left(replace(gen_random_uuid()::text, '-', ''), 15))::bit(60)::bigint + 1,\n"
 	    "\t%.0f, %.0f, %d);\n", POSTGRES_SCHEMA_VERSION, interval,
@@ -102,8 +89,7 @@ postgres_schema(double interval, bool roles_only, struct buf *text, struct error
 {
 	if (check_interval(interval, e) == -1)
 		return -1;
-	if (!roles_only && (buf_add_str(text, str_of(schema_postgres)) == -1 ||
-	    add_settings(interval, text) == -1 || buf_add(text, "\n", 1) == -1))
+	if (!roles_only && (add_schema(interval, text) == -1 || buf_add(text, "\n", 1) == -1))
 		return error_memory(e);
 	return buf_add_str(text, str_of(schema_postgres_roles)) == 0 ? 0 : error_memory(e);
 }
@@ -122,7 +108,7 @@ make(struct pq *q, double interval, struct error *left, struct error *e)
 	struct buf text = { 0 };
 	int rc = -1;
 
-	if (buf_add_str(&text, str_of(schema_postgres)) == -1 || add_settings(interval, &text) == -1)
+	if (add_schema(interval, &text) == -1)
 		error_memory(e);
 	else
 		rc = run_text(q, &text, e);
@@ -136,17 +122,16 @@ make(struct pq *q, double interval, struct error *left, struct error *e)
 	return pq_run(q, "ROLLBACK TO roles", e);
 }
 
+/* What has changed so far are functions: the newest take the place of all others. (Version 1 had locks
+ * that whoever may log in could hold. A batch that still waits for one may take the number of one that
+ * holds the new lock: then it is tried again.) */
 static int
-migrate(struct pq *q, int64_t from, struct error *e)
+migrate(struct pq *q, struct error *e)
 {
 	char sql[64];
 
-	for (; from < POSTGRES_SCHEMA_VERSION; from++) {
-		snprintf(sql, sizeof(sql), "UPDATE monitor.store SET version = %lld", (long long)from + 1);
-		if (pq_run(q, migrations[from - 1], e) == -1 || pq_run(q, sql, e) == -1)
-			return -1;
-	}
-	return 0;
+	snprintf(sql, sizeof(sql), "UPDATE monitor.store SET version = %d", POSTGRES_SCHEMA_VERSION);
+	return pq_run(q, schema_postgres_functions, e) == -1 ? -1 : pq_run(q, sql, e);
 }
 
 /* What version there is; 0: no store. */
@@ -186,7 +171,8 @@ make_or_migrate(struct pq *q, double interval, enum store_made *made, struct err
 		return newer(pq_where(q), version, e);
 	*made = version == 0 ? STORE_MADE :
 	    version < POSTGRES_SCHEMA_VERSION ? STORE_MIGRATED : STORE_THERE;
-	if (version == 0 ? make(q, interval, left, e) == -1 : migrate(q, version, e) == -1)
+	if (*made == STORE_MADE ? make(q, interval, left, e) == -1 :
+	    *made == STORE_MIGRATED && migrate(q, e) == -1)
 		return -1;
 	return pq_run(q, "COMMIT", e);
 }

@@ -1,6 +1,7 @@
 -- The store, on PostgreSQL 15 or newer, in a database of encoding UTF8.
 -- `monitor-ingest --create-schema` runs this; `--print-schema` shows it, for
--- those whose database administrator does. One transaction.
+-- those whose database administrator does. One transaction. What writers call is in
+-- postgres_functions.sql.
 --
 -- A record's arrival is a number that never repeats, given by reserve():
 --
@@ -100,74 +101,6 @@ CREATE FUNCTION monitor.arrival_of(second bigint) RETURNS bigint
 CREATE FUNCTION monitor.partition_name(kind text, begins bigint) RETURNS text
 	LANGUAGE sql STABLE
 	RETURN kind || to_char(to_timestamp(begins) AT TIME ZONE 'UTC', '_YYYYMMDD_HH24MISS');
-
--- Make the partition of this kind that holds the second, and the one after it, where they are
--- missing. It is made apart and then attached: that makes no writer and no reader wait. Two who make
--- them do so one after the other, by the lock that attaching takes anyway.
-CREATE FUNCTION monitor.make_partitions(kind text, second bigint, length bigint) RETURNS void
-	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	begins bigint := second - second % length;
-	name text;
-BEGIN
-	EXECUTE format('LOCK TABLE ONLY monitor.%I IN SHARE UPDATE EXCLUSIVE MODE', kind);
-	FOR i IN 1..2 LOOP
-		name := monitor.partition_name(kind, begins);
-		-- (to_regclass() may remember how it was before the lock.)
-		IF NOT EXISTS (SELECT FROM pg_class WHERE relnamespace = 'monitor'::regnamespace AND relname = name) THEN
-			EXECUTE format('CREATE TABLE monitor.%I (LIKE monitor.%I INCLUDING ALL)', name, kind);
-			EXECUTE format('ALTER TABLE monitor.%I ATTACH PARTITION monitor.%I FOR VALUES FROM (%s) TO (%s)',
-				kind, name, monitor.arrival_of(begins), monitor.arrival_of(begins + length));
-		END IF;
-		begins := begins + length;
-	END LOOP;
-END $$;
-
--- Those that are due now. This is all that a writer may make.
-CREATE FUNCTION monitor.make_due_partitions() RETURNS void
-	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	second bigint := floor(extract(epoch FROM clock_timestamp()));
-BEGIN
-	PERFORM monitor.make_partitions('log', second, log_interval),
-		monitor.make_partitions('notification', second, notification_interval) FROM monitor.store;
-END $$;
-
--- The first arrival for a new batch: up to 262144 records may have it and what follows.
--- Sees to it that there are partitions for it, and for what comes next.
-CREATE FUNCTION monitor.reserve() RETURNS bigint
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	second bigint := floor(extract(epoch FROM clock_timestamp()));
-BEGIN
-	IF EXISTS (SELECT FROM monitor.store,
-			LATERAL (VALUES ('log', log_interval), ('notification', notification_interval)) AS k (kind, length),
-			generate_series(0, 1) AS ahead
-			WHERE to_regclass('monitor.' || monitor.partition_name(kind,
-				second - second % length + ahead * length)) IS NULL) THEN
-		PERFORM monitor.make_due_partitions();
-		second := floor(extract(epoch FROM clock_timestamp()));
-	END IF;
-	RETURN monitor.arrival_of(second) + (nextval('monitor.serial') << 18);
-END $$;
-
--- The last act of a batch of `records`, right before its COMMIT: its place in the order of
--- commits, which is kept until it is committed. Followers wake up. (A writer itself may not
--- touch that order.) The lock is one that nobody else can hold for long: an advisory lock would be
--- anyone's who may log in, this one takes more than the right to read; and a table that never
--- changes is not vacuumed. What a primary had shown to followers before it was lost may never have
--- come to the standby that is promoted: there the numbers go on far behind, so that none is
--- given twice. (So they do in a dump that was restored, when its last timeline is set to 0.)
-CREATE FUNCTION monitor.settle(first bigint, last bigint, records bigint) RETURNS void
-	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	LOCK TABLE monitor.store IN SHARE UPDATE EXCLUSIVE MODE;
-	INSERT INTO monitor.batch
-		SELECT b.number + CASE b.timeline WHEN monitor.timeline() THEN 1 ELSE 268435456 END,
-			settle.first, settle.last, greatest(b.high, settle.last), b.taken + records, monitor.timeline()
-		FROM monitor.batch AS b ORDER BY b.number DESC LIMIT 1;
-	PERFORM pg_notify('monitor', '');
-END $$;
 
 -- For anyone with psql.
 CREATE VIEW monitor.records AS
