@@ -163,7 +163,7 @@ when_format_duration(double seconds, char text[WHEN_TEXT_SIZE])
 	double left = fabs(seconds);
 	size_t len;
 
-	if (left < 1 && left > 0)
+	if (left < 0.9995 && left > 0)   /* more would be 1000 */
 		return (size_t)snprintf(text, WHEN_TEXT_SIZE, "%s%.3gms", sign, left * 1000);
 	/* Where a day is the unit nobody asks for milliseconds. */
 	left = left < DAY ? round(left * 1000) / 1000 : round(left);
