@@ -31,7 +31,7 @@ address_parse(struct str s, struct address *a)
 	char text[ADDRESS_TEXT_SIZE];
 	struct in_addr ip4;
 
-	if (s.len >= sizeof(text))
+	if (s.len >= sizeof(text) || memchr(s.data, '\0', s.len) != NULL)
 		return false;
 	memcpy(text, s.data, s.len);
 	text[s.len] = '\0';
