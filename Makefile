@@ -47,6 +47,10 @@ ZMQ_UNIT = $(filter $(BUILD)/tests/zmq_%,$(UNIT))
 ZMQ_PARTS = $(BUILD)/cmd/log.o $(addprefix $(BUILD)/cmd/monitor-zmq/,allow.o input.o key.o numbers.o \
 	output.o raw.o socket.o)
 
+# What fuzz targets need of commands.
+FUZZ_ALLOW = $(addprefix $(BUILD)/cmd/monitor-zmq/,allow.o key.o)
+FUZZ_FORWARDED = $(addprefix $(BUILD)/cmd/monitor-wsd/,forwarded.o address.o)
+
 # As many jobs as there are processors, where the caller did not say.
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$$(nproc))
 
@@ -99,6 +103,8 @@ $(PRELOAD): $(BUILD)/tests/%.so: tests/preload/%.c
 $(FUZZ): $(BUILD)/tests/fuzz-%: $(BUILD)/tests/fuzz/%.o $(LIB)
 	$(link)
 $(FUZZ:$(BUILD)/tests/fuzz-%=$(BUILD)/tests/fuzz/%.o): CPPFLAGS += -DFUZZ_STANDALONE
+$(BUILD)/tests/fuzz-allow $(BUILD)/fuzzer-allow: $(FUZZ_ALLOW)
+$(BUILD)/tests/fuzz-forwarded $(BUILD)/fuzzer-forwarded: $(FUZZ_FORWARDED)
 $(BENCHES): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIB)
 	$(link)
 
