@@ -61,6 +61,16 @@ str_take_line(struct str *text, struct str *line)
 	return true;
 }
 
+/* Is there nothing in this line but blanks? (The end of one that is no blank tells at once.) */
+static inline bool
+str_is_blank(struct str line)
+{
+	while (line.len > 0 && (line.data[line.len - 1] == ' ' || line.data[line.len - 1] == '\t' ||
+	    line.data[line.len - 1] == '\r'))
+		line.len--;
+	return line.len == 0;
+}
+
 /* How many newlines there are in it. */
 static inline size_t
 str_count_lines(struct str text)

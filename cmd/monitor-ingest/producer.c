@@ -132,15 +132,6 @@ refuse(struct producer *p, struct intake *in, struct batch *b, const struct ndjs
 	return offer(p, b, l, true, e);
 }
 
-static bool
-is_blank(struct str s)
-{
-	while (s.len > 0 && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t' ||
-	    s.data[s.len - 1] == '\r'))
-		s.len--;
-	return s.len == 0;
-}
-
 /* Is the record's time too far ahead? Then `why` says so. */
 static bool
 in_future(const struct intake *in, const struct record *r, struct error *why)
@@ -165,7 +156,7 @@ take_line(struct producer *p, struct intake *in, struct batch *b, struct str lin
 	struct error why;
 
 	p->lines++;
-	if (is_blank(line))
+	if (str_is_blank(line))
 		return 0;
 	if (ndjson_read(in->reader, line, &l, &why) == -1) {
 		if (why.kind == ERROR_MEMORY) {

@@ -135,12 +135,6 @@ refuse(struct pub *p, const char *why)
 	log_limited("refused", LOG_WARNING, "standard input:%" PRIu64 ": %s", p->input.lines, why);
 }
 
-static bool
-is_blank(struct str line)
-{
-	return str_take_word(&line).len == 0;
-}
-
 static int
 take_line(struct pub *p, struct str line, bool cut, struct error *e)
 {
@@ -151,7 +145,7 @@ take_line(struct pub *p, struct str line, bool cut, struct error *e)
 		refuse(p, "the line is too long");
 		return 0;
 	}
-	if (is_blank(line))
+	if (str_is_blank(line))
 		return 0;
 	if (ndjson_read(p->reader, line, &read, &why) == -1) {
 		refuse(p, why.text);

@@ -88,12 +88,6 @@ take_cut(struct push_lines *l, struct str head, struct error *e)
 	return r;
 }
 
-static bool
-is_blank(struct str line)
-{
-	return str_take_word(&line).len == 0;
-}
-
 /* Whoever numbers lines has one that was cut off by the end still, and whole. */
 static bool
 is_cut_off(const struct push_lines *l, struct str line)
@@ -118,7 +112,7 @@ take_line(struct push_lines *l, struct str line, bool cut, struct error *e)
 {
 	if (cut)
 		return take_cut(l, line, e);
-	if (is_cut_off(l, line) || is_blank(line))
+	if (is_cut_off(l, line) || str_is_blank(line))
 		return 0;
 	return take_other(l, line, e);
 }

@@ -212,15 +212,6 @@ take_line(struct relay_intake *in, struct relay_batch *b, struct str peer, struc
 	return p == NULL ? 0 : offer(in, p, &l, e);
 }
 
-static bool
-is_blank(struct str s)
-{
-	while (s.len > 0 && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t' ||
-	    s.data[s.len - 1] == '\r'))
-		s.len--;
-	return s.len == 0;
-}
-
 static int
 take_lines(struct relay_intake *in, struct relay_batch *b, struct str peer, struct str lines,
     struct error *e)
@@ -231,7 +222,7 @@ take_lines(struct relay_intake *in, struct relay_batch *b, struct str peer, stru
 	for (; p < end; p = newline + 1) {
 		newline = memchr(p, '\n', (size_t)(end - p));
 		line = (struct str){ p, (size_t)(newline - p) };
-		if (!is_blank(line) && take_line(in, b, peer, line, e) == -1)
+		if (!str_is_blank(line) && take_line(in, b, peer, line, e) == -1)
 			return -1;
 	}
 	return 0;
