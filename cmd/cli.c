@@ -221,6 +221,44 @@ cli_duration(const char *name, const char *text, double min, double max)
 	return seconds;
 }
 
+enum record_kind
+cli_kind(const char *text)
+{
+	enum record_kind kind;
+
+	if (record_kind_parse(str_of(text), &kind) == -1)
+		cli_usage("--kind: '%s' is neither log nor notification", text);
+	return kind;
+}
+
+struct str
+cli_watchdog(const char *text)
+{
+	if (!record_watchdog_valid(str_of(text)))
+		cli_usage("--watchdog: '%s' is no watchdog code", text);
+	return str_of(text);
+}
+
+const char *
+cli_sink(const char *text)
+{
+	if (strncmp(text, "unix:", 5) != 0 || text[5] == '\0')
+		cli_usage("--sink: '%s' is not unix:PATH", text);
+	return text + 5;
+}
+
+bool
+cli_label(int key, const char *text, struct ndjson_defaults *defaults)
+{
+	if (key == 'k')
+		defaults->kind = cli_kind(text);
+	else if (key == 'W')
+		defaults->watchdog = cli_watchdog(text);
+	else
+		return false;
+	return true;
+}
+
 void
 cli_fill_streams(void)
 {

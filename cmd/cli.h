@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "ndjson.h"
 
 /* Exit codes; 0 is done. */
 enum {
@@ -42,6 +43,11 @@ enum { CLI_HELP = 'h', CLI_VERSION = 1000, CLI_OWN = 1100 /* first free key */ }
 	{ CLI_HELP, "help", NULL, "show this help" }, \
 	{ CLI_VERSION, "version", NULL, "show the version" }
 
+/* What stands in for a label that a line lacks: see cli_label(). */
+#define CLI_LABELS \
+	{ 'k', "kind", "KIND", "of records without one: log (default) or notification" }, \
+	{ 'W', "watchdog", "CODE", "of records without one (default: local)" }
+
 struct cli {
 	const char *program;    /* "monitor-query"; with a verb, "monitor-zmq pub" */
 	const char *synopsis;   /* "[OPTION]... [FILE]..." */
@@ -68,6 +74,14 @@ _Noreturn void cli_usage(const char *fmt, ...) __attribute__((format(printf, 1, 
 uint64_t cli_count(const char *name, const char *text, uint64_t min, uint64_t max);
 uint64_t cli_size(const char *name, const char *text, uint64_t min, uint64_t max);
 double cli_duration(const char *name, const char *text, double min, double max);
+
+/* Likewise: what is given to --kind, --watchdog and (the path of unix:PATH) --sink. */
+enum record_kind cli_kind(const char *text);
+struct str cli_watchdog(const char *text);
+const char *cli_sink(const char *text);
+
+/* Is it one of CLI_LABELS? Then its text goes to `defaults`. */
+bool cli_label(int key, const char *text, struct ndjson_defaults *defaults);
 
 /* Open what is closed of the standard streams, so that nothing that is opened later is
  * taken for one of them. */

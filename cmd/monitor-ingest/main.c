@@ -42,8 +42,7 @@ static const struct cli_option options[] = {
 	{ OPT_LISTEN, "listen", "WHERE", "take producers on unix:PATH or systemd:" },
 	{ OPT_ACK, "ack", NULL, "be a sink: acknowledge what is stored" },
 	{ 0, NULL, NULL, "What a line is" },
-	{ 'k', "kind", "KIND", "of records without one: log (default) or notification" },
-	{ 'W', "watchdog", "CODE", "of records without one (default: local)" },
+	CLI_LABELS,
 	{ OPT_MAX_FUTURE, "max-future", "DURATION", "refuse times further ahead of now" },
 	{ OPT_MAX_LINE, "max-line", "SIZE", "refuse longer lines (default: 4M, with --url 1023k)" },
 	{ OPT_REJECT, "reject", "FILE", "append refused lines to FILE" },
@@ -91,15 +90,6 @@ parse_option(struct settings *s, int key)
 	case 'd':
 		s->store = cli_store(optarg);
 		break;
-	case 'k':
-		if (record_kind_parse(str_of(optarg), &s->defaults.kind) == -1)
-			cli_usage("--kind: '%s' is neither log nor notification", optarg);
-		break;
-	case 'W':
-		s->defaults.watchdog = str_of(optarg);
-		if (!record_watchdog_valid(s->defaults.watchdog))
-			cli_usage("--watchdog: '%s' is no watchdog code", optarg);
-		break;
 	case 'q':
 		s->quiet = true;
 		break;
@@ -136,6 +126,8 @@ parse_option(struct settings *s, int key)
 	case OPT_CREATE_SCHEMA:
 		set_verb(s, key);
 		break;
+	default:
+		cli_label(key, optarg, &s->defaults);
 	}
 }
 

@@ -48,13 +48,12 @@ static void
 add_watchdog(struct settings *s, const char *code)
 {
 	struct purge *p = &s->rounds.purge;
+	struct str watchdog = cli_watchdog(code);
 
-	if (!record_watchdog_valid(str_of(code)))
-		cli_usage("--watchdog: '%s' is no watchdog code", code);
 	s->watchdogs = realloc(s->watchdogs, (p->watchdog_count + 1) * sizeof(*s->watchdogs));
 	if (s->watchdogs == NULL)
 		cli_die(EXIT_ERROR, "out of memory");
-	s->watchdogs[p->watchdog_count++] = str_of(code);
+	s->watchdogs[p->watchdog_count++] = watchdog;
 	p->watchdogs = s->watchdogs;
 }
 

@@ -247,11 +247,7 @@ take_filter(struct request *r, struct raw *raw, int key)
 	case 'U': raw->until = optarg; break;
 	case 's': add_name(&raw->senders, &q->sender_count, optarg); break;
 	case 'l': read_levels(q, raw->level = optarg); break;
-	case 'W':
-		if (!record_watchdog_valid(str_of(optarg)))
-			cli_usage("--watchdog: '%s' is no watchdog code", optarg);
-		add_name(&raw->watchdogs, &q->watchdog_count, optarg);
-		break;
+	case 'W': add_name(&raw->watchdogs, &q->watchdog_count, cli_watchdog(optarg).data); break;
 	case 'k': q->kinds = read_kinds(raw->kind = optarg); break;
 	case 'g':
 		if (raw->pattern != NULL)

@@ -137,9 +137,7 @@ parse_place(struct settings *s, int key)
 		s->store = cli_store(optarg);
 		return true;
 	case OPT_SINK:
-		if (strncmp(optarg, "unix:", 5) != 0 || optarg[5] == '\0')
-			cli_usage("--sink: '%s' is not unix:PATH", optarg);
-		s->sink = optarg + 5;
+		s->sink = cli_sink(optarg);
 		return true;
 	case OPT_LISTEN:
 		add_listen(s);

@@ -32,7 +32,7 @@ static const struct cli_option options[] = {
 	{ OPT_SINK, "sink", "unix:PATH", "the socket on which it listens" },
 	{ OPT_ROOM, "room", "SIZE", "of unsettled lines of all pushers (default: 16M)" },
 	{ 0, NULL, NULL, "Records" },
-	OPTIONS_LABELS,
+	CLI_LABELS,
 	{ OPT_MAX_MESSAGE, "max-message", "SIZE", "cut off who sends larger ones (default: 8M)" },
 	{ COMMON_STOP_TIMEOUT, "stop-timeout", "DURATION", "to settle after SIGTERM (default: 10s)" },
 	COMMON_OPTIONS,
@@ -323,7 +323,7 @@ parse_option(struct settings *s, int key)
 {
 	switch (key) {
 	case OPT_SINK:
-		s->sink = options_sink(optarg);
+		s->sink = cli_sink(optarg);
 		break;
 	case OPT_ROOM:
 		s->room = cli_size("--room", optarg, 1, OPTIONS_LARGEST);
@@ -332,7 +332,7 @@ parse_option(struct settings *s, int key)
 		s->max_message = cli_size("--max-message", optarg, 1, OPTIONS_LARGEST);
 		break;
 	default:
-		if (!options_label(key, optarg, &s->defaults))
+		if (!cli_label(key, optarg, &s->defaults))
 			common_option(&s->common, key);
 	}
 }

@@ -34,7 +34,7 @@ enum { OPT_ACK = COMMON_OWN, OPT_MAX_LINE, OPT_MAX_UNSETTLED, OPT_PATIENCE };
 static const struct cli_option options[] = {
 	{ 0, NULL, NULL, "Records" },
 	{ OPT_ACK, "ack", NULL, "be a sink: acknowledge on standard output what is settled" },
-	OPTIONS_LABELS,
+	CLI_LABELS,
 	{ OPT_MAX_LINE, "max-line", "SIZE", "refuse longer lines (default: 4M)" },
 	{ OPT_MAX_UNSETTLED, "max-unsettled", "SIZE", "read no more while so much is kept (default: 16M)" },
 	{ OPT_PATIENCE, "patience", "DURATION", "begin anew after such a silence (default: 15s)" },
@@ -337,7 +337,7 @@ parse_option(struct settings *s, int key)
 		s->patience = cli_duration("--patience", optarg, 1, OPTIONS_LONGEST);
 		break;
 	default:
-		if (!options_label(key, optarg, &s->defaults))
+		if (!cli_label(key, optarg, &s->defaults))
 			common_option(&s->common, key);
 	}
 }

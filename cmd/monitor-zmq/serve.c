@@ -420,7 +420,7 @@ parse_option(struct settings *s, int key)
 		s->store = cli_store(optarg);
 		break;
 	case OPT_SINK:
-		s->sink = options_sink(optarg);
+		s->sink = cli_sink(optarg);
 		break;
 	case OPT_ROOM:
 		s->room = cli_size("--room", optarg, 1, OPTIONS_LARGEST);

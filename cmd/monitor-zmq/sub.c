@@ -256,20 +256,17 @@ sub(const struct settings *o)
 static void
 parse_option(struct settings *s, int key)
 {
-	enum record_kind kind;
+	struct str watchdog;
 
 	switch (key) {
 	case 'k':
-		if (record_kind_parse(str_of(optarg), &kind) == -1)
-			cli_usage("--kind: '%s' is neither log nor notification", optarg);
-		s->kinds = RECORD_KIND_BIT(kind);
+		s->kinds = RECORD_KIND_BIT(cli_kind(optarg));
 		break;
 	case 'W':
-		if (!record_watchdog_valid(str_of(optarg)))
-			cli_usage("--watchdog: '%s' is no watchdog code", optarg);
+		watchdog = cli_watchdog(optarg);
 		if (s->watchdog_count == WATCHDOGS)
 			cli_usage("--watchdog: at most %d", WATCHDOGS);
-		s->watchdogs[s->watchdog_count++] = str_of(optarg);
+		s->watchdogs[s->watchdog_count++] = watchdog;
 		break;
 	default:
 		common_option(&s->common, key);
