@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,8 @@
 #define BURST 10       /* lines of a kind ... */
 #define INTERVAL 10    /* ... in so many seconds */
 #define KINDS 16
+#define TEXT_SIZE 1024
+#define LINE_SIZE (TEXT_SIZE + 80)
 
 struct kind {
 	const char *name;
@@ -27,6 +30,7 @@ static struct {
 	const char *program;
 	int least;
 	bool journal;
+	uint64_t lost;         /* lines that nobody has taken, since the last that somebody did */
 	struct kind kinds[KINDS];
 } logs = { .program = "monitor", .least = LOG_DEBUG };
 
@@ -61,23 +65,51 @@ disarm(char *s)
 			*s = '?';
 }
 
+/* Would a line be taken at once? Who has stopped reading the log must not stop us. (A pipe
+ * or a socket that polls writable takes PIPE_BUF.) */
+static bool
+is_read(void)
+{
+	struct pollfd fd = { .fd = STDERR_FILENO, .events = POLLOUT };
+	int r;
+
+	while ((r = poll(&fd, 1, 0)) == -1 && errno == EINTR)
+		;
+	return r != 0;
+}
+
+static size_t
+make_line(char line[LINE_SIZE], int priority, const char *text)
+{
+	int n = logs.journal ? snprintf(line, LINE_SIZE, "<%d>%s\n", priority, text) :
+	    snprintf(line, LINE_SIZE, "%s: %s\n", logs.program, text);
+
+	return n > 0 && n < LINE_SIZE ? (size_t)n : 0;
+}
+
 static void
 say_va(int priority, const char *fmt, va_list ap)
 {
-	char text[1024], line[1100];
-	int n;
+	char text[TEXT_SIZE], lines[2 * LINE_SIZE];
+	size_t n = 0;
 
 	if (priority > logs.least)
 		return;
+	if (!is_read()) {
+		logs.lost++;
+		return;
+	}
+	if (logs.lost > 0) {
+		snprintf(text, sizeof(text), "%" PRIu64 " lines before this are lost: the log was "
+		    "not read", logs.lost);
+		n = make_line(lines, LOG_WARNING, text);
+	}
+	logs.lost = 0;
 	vsnprintf(text, sizeof(text), fmt, ap);
 	disarm(text);
-	if (logs.journal)
-		n = snprintf(line, sizeof(line), "<%d>%s\n", priority, text);
-	else
-		n = snprintf(line, sizeof(line), "%s: %s\n", logs.program, text);
+	n += make_line(lines + n, priority, text);
 	/* In one piece; and where it cannot be written, nobody can be told. */
-	if (n > 0)
-		(void)!write(STDERR_FILENO, line, (size_t)n);
+	(void)!write(STDERR_FILENO, lines, n);
 }
 
 void

@@ -1,6 +1,7 @@
 /*
  * log.h - a daemon's own log: lines on standard error. Where journald reads them
- * ($JOURNAL_STREAM) each has its priority in front, as sd-daemon(3) has it.
+ * ($JOURNAL_STREAM) each has its priority in front, as sd-daemon(3) has it. Nothing ever
+ * waits for whoever reads them: what cannot be written at once is lost, and counted.
  */
 #ifndef MONITOR_LOG_H
 #define MONITOR_LOG_H

@@ -643,6 +643,27 @@ gone() {
 	until_true grep -qx 'monitor-wsd: listening on unix:t' other
 }
 
+@test "a log that nobody reads holds nothing up; what is lost of it is counted" {
+	mkfifo pipe
+	exec {log}<>pipe
+	start monitor-wsd --no-auth --max-connections 1 --listen 127.0.0.1:0 2>pipe </dev/null
+	read -rt 20 -u "$log" line
+	port=${line##*:}
+	run ! dd if=/dev/zero of=pipe bs=4096 oflag=nonblock status=none   # until it is full
+	dial
+	for i in 1 2 3; do
+		dial
+		ended
+	done
+	run ! dd if=pipe of=drained bs=4096 iflag=nonblock status=none
+	dial
+	ended
+	read -rt 20 -u "$log" line
+	[ "$line" = 'monitor-wsd: 3 lines before this are lost: the log was not read' ]
+	read -rt 20 -u "$log" line
+	[[ $line == *'too many connections'* ]]
+}
+
 @test "a signal ends it: the sockets are closed, the sessions told, status 0" {
 	for signal in TERM INT; do
 		: >err
