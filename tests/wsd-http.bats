@@ -278,6 +278,8 @@ gone() {
 		[ "$(get "$path" -o body)" = 404 ]
 	done
 	[ "$(get /healthz -o body -X POST -d x)" = 404 ]
+	[[ $(get /healthz --head) == *'HTTP/1.1 200 '*'content-length: 3'*$'\r\n200' ]]
+	[ "$(get /other --head -o head)" = 404 ]
 	[ "$(get /healthz -o body -H 'Host: metrics')" = 200 ]
 	[ "$(get '/healthz?since=1')" = $'ok\n200' ]
 	[ "$(curl -sS -o body -w '%{http_code}' "http://$metrics/healthz")" = 404 ]
@@ -372,6 +374,16 @@ gone() {
 		[[ $headers != *Sec-WebSocket-Protocol* ]]
 		[[ $headers != *Sec-WebSocket-Extensions* ]]
 	done
+}
+
+@test "a handshake may bring 8 KiB of headers, such as the cookies of a web page's host" {
+	wsd --tokens /dev/null
+	dial
+	upgrade /ws "Cookie: $(printf '%07500d' 0)"
+	[ "$status" = 101 ]
+	dial
+	upgrade /ws "Cookie: $(printf '%09000d' 0)" || true
+	[ "$status" = '' ]
 }
 
 @test "a handshake that takes too long is ended, however busy it looks" {

@@ -143,6 +143,7 @@ make_context(struct ws *ws)
 		.timeout_secs = (unsigned)fmin(ceil(ws->settings.patience) + 1, 3600),
 		.retry_and_idle_policy = &no_pings,
 		.pt_serv_buf_size = RX_BUFFER + LWS_PRE,
+		.max_http_header_data = WS_HEADERS_MAX,
 		.user = ws,
 	};
 

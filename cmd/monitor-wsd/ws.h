@@ -3,7 +3,7 @@
  * sockets and serve. The only user of libwebsockets.
  *
  * A connection upgrades to WebSocket on /ws, and then is a session of serve; or it gets
- * one answer to a GET, and is closed.
+ * one answer to a GET or HEAD, and is closed.
  */
 #ifndef MONITOR_WSD_WS_H
 #define MONITOR_WSD_WS_H

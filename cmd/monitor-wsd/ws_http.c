@@ -8,7 +8,6 @@
 #include "log.h"
 
 #define PATH_SIZE 64
-#define FORWARDED_SIZE 4096        /* more than all headers may have */
 
 /* ---- answers ---- */
 
@@ -31,13 +30,22 @@ status_text(int status)
 	}
 }
 
-/* Answer, with `body` (NULL: the status in words), and close: always -1. */
+/* (A method and its path are a header to the library.) */
+static bool
+has_header(struct conn *c, enum lws_token_indexes header)
+{
+	return lws_hdr_total_length(c->wsi, header) > 0;
+}
+
+/* Answer, with `body` (NULL: the status in words), and close: always -1. Who asks by HEAD is
+ * only told how long the body is. */
 static int
 respond(struct conn *c, int status, const struct buf *body)
 {
 	struct buf b = { 0 };
 	const char *text = status_text(status);
 	size_t len = body != NULL ? body->len : strlen(text) + 1;
+	bool head = has_header(c, WSI_TOKEN_HEAD_URI);
 
 	conn_grow_up(c);
 	c->ws->stats.requests++;
@@ -48,18 +56,19 @@ respond(struct conn *c, int status, const struct buf *body)
 	    "content-type: text/plain%s; charset=utf-8\r\n"
 	    "content-length: %zu\r\ncache-control: no-store\r\nconnection: close\r\n\r\n",
 	    status, text, c->kind == WS_METRICS ? "; version=0.0.4" : "", len) == 0 &&
-	    (body != NULL ? buf_add(&b, body->data, body->len) : buf_printf(&b, "%s\n", text)) == 0)
+	    (head || (body != NULL ? buf_add(&b, body->data, body->len) :
+	    buf_printf(&b, "%s\n", text)) == 0))
 		lws_write(c->wsi, (unsigned char *)b.data + LWS_PRE, b.len - LWS_PRE,
 		    LWS_WRITE_HTTP_HEADERS);
 	buf_free(&b);
 	return -1;
 }
 
-/* The path that is asked for by GET. */
+/* The path that is asked for by this method. */
 static bool
-read_path(struct conn *c, char path[PATH_SIZE])
+read_path(struct conn *c, char path[PATH_SIZE], enum lws_token_indexes method)
 {
-	return lws_hdr_copy(c->wsi, path, PATH_SIZE, WSI_TOKEN_GET_URI) > 0;
+	return lws_hdr_copy(c->wsi, path, PATH_SIZE, method) > 0;
 }
 
 int
@@ -70,7 +79,8 @@ conn_request(struct conn *c)
 	char path[PATH_SIZE];
 	int status = 404;
 
-	if (read_path(c, path) && (status = s->page(s->arg, path, c->kind == WS_METRICS, &text)) == -1) {
+	if ((read_path(c, path, WSI_TOKEN_GET_URI) || read_path(c, path, WSI_TOKEN_HEAD_URI)) &&
+	    (status = s->page(s->arg, path, c->kind == WS_METRICS, &text)) == -1) {
 		status = 500;
 		text.len = 0;
 	}
@@ -105,7 +115,7 @@ static bool
 ask_proxy(struct conn *c)
 {
 	static const char name[] = "forwarded:";
-	char for_[FORWARDED_SIZE], forwarded[FORWARDED_SIZE];
+	char for_[WS_HEADERS_MAX], forwarded[WS_HEADERS_MAX];
 	struct str texts[2] = { { 0 } };
 
 	if (!c->visitor.proxied)
@@ -120,8 +130,7 @@ ask_proxy(struct conn *c)
 static bool
 has_origin(struct conn *c)
 {
-	return lws_hdr_total_length(c->wsi, WSI_TOKEN_ORIGIN) > 0 ||
-	    lws_hdr_total_length(c->wsi, WSI_TOKEN_SWORIGIN) > 0;
+	return has_header(c, WSI_TOKEN_ORIGIN) || has_header(c, WSI_TOKEN_SWORIGIN);
 }
 
 /* A request to upgrade: 0 to let it happen, -1 once it was answered otherwise. */
@@ -133,7 +142,8 @@ conn_upgrade(struct conn *c, const char *to)
 
 	if (strcasecmp(to, "websocket") != 0)
 		return conn_request(c);   /* as anybody may who does not know what is asked for */
-	if (c->kind == WS_METRICS || !read_path(c, path) || strcmp(path, "/ws") != 0)
+	if (c->kind == WS_METRICS || !read_path(c, path, WSI_TOKEN_GET_URI) ||
+	    strcmp(path, "/ws") != 0)
 		return respond(c, 404, NULL);
 	if (ws->stopping) {
 		admit_refuse(c->admit, REFUSED_STOPPING);

@@ -15,6 +15,7 @@
 #include "ws.h"
 
 #define WS_CHUNK ((size_t)16 << 10)      /* bytes of text in a frame; so much may wait for a slow receiver */
+#define WS_HEADERS_MAX 8192              /* bytes of all headers of a request */
 #define WS_SUBPROTOCOL_SIZE 128
 
 /* A connection, from when it was accepted on. */
