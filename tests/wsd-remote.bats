@@ -154,3 +154,17 @@ some_stored() { [ "$(monitor-query -d m.db -W w3 --count)" -ge "$1" ]; }
 	run -0 monitor-query --url "wss://127.0.0.1:$port" --ca server.crt --token-file token --count
 	[ "$output" = "$(local_ --count)" ]
 }
+
+@test "over TLS, too, a daemon that is full, and ends handshakes, is waited for" {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -days 2 \
+		-addext subjectAltName=IP:127.0.0.1 -keyout server.key -out server.crt 2>/dev/null
+	stored --cert server.crt --key server.key --max-connections 1
+	exec {held}<>"/dev/tcp/127.0.0.1/$port"
+	begin monitor-ingest --url "wss://127.0.0.1:$port" --ca server.crt --token-file token 2>said \
+		<<<'{"level":0,"time":0,"sender":"s","message":"patient"}'
+	ingest=$pid
+	until_true grep -q 'trying again' said
+	exec {held}>&-
+	wait "$ingest"
+	[ "$(local_ -g patient -o cat)" = patient ]
+}

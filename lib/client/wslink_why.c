@@ -66,7 +66,6 @@ void
 wslink_why_failed(const char *name, const struct wslink_failure *f, struct error *e)
 {
 	char said[160];
-	const char *reason;
 
 	disarm(said, sizeof(said), f->said);
 	if (f->certificate != NULL) {
@@ -77,9 +76,9 @@ wslink_why_failed(const char *name, const struct wslink_failure *f, struct error
 	} else if (*said == '\0' || strcmp(said, "Unable to connect") == 0) {
 		not_connected(name, f->addresses, e);
 	} else if (strncmp(said, "connect SSL err", 15) == 0) {
-		/* "connect SSL err 1: error:0A00010B:SSL routines::wrong version number" */
-		reason = strrchr(said, ':');
-		error_set(e, ERROR_INVALID, "%s: TLS: %s", name, reason != NULL ? reason + 1 : said);
+		/* The library does not pass on whether the other end speaks something else or was gone in
+		 * the midst of it, as one that is full, or a proxy with nobody behind it, soon is. */
+		error_set(e, ERROR_BUSY, "%s: the TLS handshake was broken off, or there is no TLS", name);
 	} else {
 		error_set(e, ERROR_BUSY, "%s: the handshake failed: %s", name, said);
 	}
