@@ -44,7 +44,8 @@ struct sink_parcel {
 	                            * caller's to change until it is offered */
 	int64_t first, last;       /* seq of the first and the last line */
 	size_t count;              /* of its lines */
-	void *owner;               /* the caller's */
+	void *owner;               /* the caller's, */
+	size_t beside;             /* and the bytes that it keeps beside the lines: they take room, too */
 	const char *reject;        /* why one of its lines was refused, the first such reason;
 	                            * NULL: none was */
 	/* the rest is the sink's */
@@ -61,7 +62,7 @@ struct sink_settings {
 	int fd;                    /* the plain descriptor; the caller's to close. It need not be
 	                            * non-blocking: it is written to when poll(2) says so, in
 	                            * pieces of at most PIPE_BUF. */
-	size_t room;               /* bytes of unsettled lines from which on sink_full() */
+	size_t room;               /* bytes of unsettled lines, and beside them, from which on sink_full() */
 	double retry_min, retry_max;   /* seconds between attempts: doubled from the first to
 	                                * the second, with jitter; back to the first after an
 	                                * acknowledgement */
@@ -106,7 +107,7 @@ int sink_fd(const struct sink *s);
  * that cannot be started at all the first time; an answer that was lost for want of memory). */
 int sink_work(struct sink *s, struct error *e);
 
-/* No more is taken in for now: unsettled lines take as much as `room`. Offering is
+/* No more is taken in for now: what is unsettled takes as much as `room`. Offering is
  * still allowed (one parcel may go over). */
 bool sink_full(const struct sink *s);
 

@@ -5,6 +5,8 @@
 #include "serve/internal.h"
 #include "source.h"
 
+#define COST 512   /* bytes of an upload and its parcel, with what the allocator adds */
+
 /* ---- what waits for its answer ------------------------------------------ */
 
 static struct upload *
@@ -190,6 +192,13 @@ prepare_lines(struct session *s, const struct proto_request *r, struct sink_parc
 	return 0;
 }
 
+/* What it takes beside its lines. Of a short upload that is most of it. */
+static size_t
+memory_of(const struct upload *u)
+{
+	return COST + u->id_len + u->publish.cap + (u->forward != NULL ? u->forward->text.cap : 0);
+}
+
 static void
 upload(struct session *s, const struct proto_request *r)
 {
@@ -221,6 +230,7 @@ upload(struct session *s, const struct proto_request *r)
 	append(s, u);
 	TAILQ_INSERT_TAIL(&serve->in_flight, u, of_serve);
 	p->owner = u;
+	p->beside = memory_of(u);
 	sink_offer(serve->settings.sink, p);
 	return;
 fail:

@@ -63,6 +63,7 @@ sink_queue_add(struct sink_queue *q, struct sink_parcel *p)
 	if (q->unsent == NULL)
 		q->unsent = p;
 	q->bytes += p->lines.len;
+	q->beside += p->beside;
 	q->parcels++;
 }
 
@@ -85,6 +86,7 @@ sink_queue_take(struct sink_queue *q, struct sink_parcel *p)
 		source->refused = NULL;
 	p->prev = p->next = p->next_of_source = NULL;
 	q->bytes -= p->lines.len;
+	q->beside -= p->beside;
 	q->parcels--;
 }
 

@@ -18,7 +18,7 @@ struct sink_queue {
 	struct sink_sources sources;
 	struct sink_parcel *first, *last, *unsent;
 	size_t written;
-	uint64_t bytes, parcels;
+	uint64_t bytes, beside, parcels;
 };
 
 /* All parcels have been freed. */

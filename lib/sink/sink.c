@@ -504,7 +504,7 @@ sink_free(struct sink **sp, double patience)
 bool
 sink_full(const struct sink *s)
 {
-	return s->queue.bytes >= s->settings.room;
+	return s->queue.bytes + s->queue.beside >= s->settings.room;
 }
 
 bool

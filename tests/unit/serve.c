@@ -336,6 +336,25 @@ test_others(void)
 	end(&w);
 }
 
+/* Of short uploads most of the memory is not their lines. */
+static void
+test_full_of_short(void)
+{
+	struct world w;
+	struct peer a;
+
+	begin(&w, world_usual(), 10000);
+	connect_as(&w, &a, "w1");
+	for (int i = 0; i < 10; i++)
+		say(&a, LOGS(RECORD("short")));
+	tap_ok(session_reads(a.session), "some short uploads fit into the sink's room");
+	for (int i = 0; i < 10; i++)
+		say(&a, LOGS(RECORD("short")));
+	tap_ok(!session_reads(a.session), "it is full of them before their lines alone would fill it");
+	disconnect(&a);
+	end(&w);
+}
+
 static void
 test_full(void)
 {
@@ -549,6 +568,7 @@ main(void)
 	test_forward();
 	test_others();
 	test_full();
+	test_full_of_short();
 	test_permits();
 	test_slow();
 	test_rate();
