@@ -78,7 +78,8 @@ void serve_free(struct serve **s);   /* all sessions must be closed */
 /* From the sink's `settled`. */
 void serve_settled(struct serve *s, struct sink_parcel *p);
 
-/* Once a second: timeouts, pings, what waited for its rate; the key of the auth service. */
+/* Once a second: timeouts, pings, what waited for its rate; the key of the auth service. When it is
+ * late the time until then counts against nobody. */
 void serve_tick(struct serve *s);
 
 /* After sink_work(), sink_flush(): go on with what waited for the sink. */

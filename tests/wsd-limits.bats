@@ -101,6 +101,24 @@ served() {
 	! grep -q close talker
 }
 
+@test "a daemon that was stopped for longer than the timeout takes nobody for silent" {
+	stored --timeout 2 --ping-interval 1
+	stopped=$wsd
+	converse talker as w1 -T 20 -C
+	tell talker '{"action":"keepalive","id":1}'
+	until_true grep -q '"id":1}' talker
+	kill -STOP "$stopped"
+	tell talker '{"action":"keepalive","id":2}'
+	# For as long as a client of another one takes to be closed.
+	stored --timeout 3
+	run -0 as w2 -w -C -T 20
+	kill -CONT "$stopped"
+	until_true grep -q '"id":2}' talker
+	tell talker '{"action":"keepalive","id":3}'
+	until_true grep -q '"id":3}' talker
+	! grep -q close talker
+}
+
 @test "a peer that answers no pings is dropped, one that does is not" {
 	stored --ping-interval 1 --timeout 60
 	begin as w1 -w -C -T 30 >alive

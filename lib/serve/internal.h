@@ -33,6 +33,7 @@ enum {
 #define HOLD ((size_t)64 << 20)   /* memory for long messages that are not whole */
 #define HOLDERS 4                 /* the part of it that one watchdog, or all strangers, may have */
 #define CLOSE_PATIENCE 5.0        /* seconds for a close to get out */
+#define TICK_LATE 2.0             /* seconds since the last tick that show that we stood still */
 
 /* ---- messages ---- */
 
@@ -183,6 +184,7 @@ struct serve {
 	unsigned strangers;            /* that these have */
 	struct tenant **tenants;       /* chains */
 	size_t tenant_count, chain_count;
+	double ticked_at;
 	int64_t seq;                   /* the last number given to a line */
 	struct buf source;             /* of the upload that is being made up */
 	TAILQ_HEAD(, upload) in_flight;    /* with the sink, not settled */

@@ -53,6 +53,7 @@ serve_new(const struct serve_settings *settings, struct error *e)
 		return NULL;
 	}
 	s->settings = *settings;
+	s->ticked_at = when_ticks();
 	s->permits = settings->max_message < HOLD ? (unsigned)(HOLD / settings->max_message) : 1;
 	s->permits_each = s->permits > HOLDERS ? s->permits / HOLDERS : 1;
 	TAILQ_INIT(&s->sessions);
@@ -141,6 +142,18 @@ check_session(struct session *s, double now, double today)
 		session_close(s, SERVE_CLOSE_POLICY, "token expired", END_EXPIRED);
 }
 
+/* For so long nobody was listened to, as we, or our machine, stood still: that is not the
+ * other end's silence. What has come meanwhile is read after this. */
+static void
+forgive(struct session *s, double lost, double now)
+{
+	double *const clocks[] = { &s->opened_at, &s->begun_at, &s->alive_at, &s->message_at,
+		&s->pinged_at, &s->closing_at };
+
+	for (size_t i = 0; i < sizeof(clocks) / sizeof(clocks[0]); i++)
+		*clocks[i] = fmin(*clocks[i] + lost, now);
+}
+
 /* Those that have waited for their rate may try again, each once: who has to wait
  * on goes to the end. */
 static void
@@ -159,10 +172,14 @@ void
 serve_tick(struct serve *s)
 {
 	double now = when_ticks(), today = when_now();
+	double lost = now - s->ticked_at > TICK_LATE ? now - s->ticked_at : 0;
 	struct session *each, *next;
 
+	s->ticked_at = now;
 	for (each = TAILQ_FIRST(&s->sessions); each != NULL; each = next) {
 		next = TAILQ_NEXT(each, of_serve);
+		if (lost > 0)
+			forgive(each, lost, now);
 		check_session(each, now, today);
 	}
 	retry_rates(s);
