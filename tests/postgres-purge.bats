@@ -329,6 +329,30 @@ ended() {
 	sound
 }
 
+@test "several purges for size at once drop no more than one would" {
+	for day in {5..9}; do came $((day * DAY)) 4000; done
+	size=$(sql "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relkind IN ('r', 'S')
+		AND relnamespace = 'monitor'::regnamespace")
+	at_a_partition() {
+		[ "$(sql "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+			AND application_name = 'monitor purger' AND query ~ 'DETACH PARTITION|inhdetachpending'
+			AND query !~ 'pg_inherits AS i JOIN'")" = "$1" ]
+	}
+	hold 'SELECT count(*) FROM monitor.log'
+	for i in 1 2 3; do
+		start monitor-purge -d "$URL" --max-size $((size - 1)) -o ndjson >"purge$i"
+		pids[i]=$pid
+	done
+	until_true at_a_partition 3
+	release
+	wait "${pids[1]}"
+	wait "${pids[2]}"
+	wait "${pids[3]}"
+	[ "$(jq -s 'map(.log.rows) | add' purge[123])" = 4000 ]
+	[ "$(count)" = 16000 ]
+	sound
+}
+
 @test "a pooler in between that changes servers with each transaction makes no difference" {
 	for day in {3..6}; do came $((day * DAY)) 100; done
 	came $((2 * DAY + 1)) 100

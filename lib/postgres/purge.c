@@ -35,28 +35,38 @@ purge_by_age(struct purging *pg, enum record_kind kind, struct error *e)
 	return purging_stopped(pg) ? 0 : expire_rows(pg, kind, NULL, &x, e);
 }
 
+/* Does the store take more than it may? Asked anew each time, because others may purge meanwhile; on a
+ * dry run what would be dropped is still there. 1 or 0; or -1. */
+static int
+is_too_large(struct purging *pg, struct error *e)
+{
+	uint64_t size;
+
+	if (postgres_size(pg->s, &size, e) == -1)
+		return -1;
+	return size > pg->p->max_size + (pg->p->dry_run ? pg->dropped : 0);
+}
+
 /* Strays go with those that arrived when they did. */
 static int
 purge_by_size(struct purging *pg, struct error *e)
 {
 	struct partitions *ps = &pg->partitions[RECORD_LOG];
 	struct expiry x = { .time = -INFINITY, .arrival = INT64_MIN };
-	uint64_t size, before = pg->p->dry_run ? 0 : pg->dropped;
+	int large = 1;
 
-	if (postgres_size(pg->s, &size, e) == -1)
-		return -1;
 	for (size_t i = 0; i < ps->n && !pg->in_use && !purging_stopped(pg); i++) {
 		struct partition *part = &ps->v[i];
-		if (size - (pg->dropped - before) <= pg->p->max_size || part->end > pg->closed)
-			break;
 		if (part->gone)
 			continue;
+		if (part->end > pg->closed || (large = is_too_large(pg, e)) != 1)
+			break;
 		if (partition_drop(pg, RECORD_LOG, part, e) == -1)
 			return -1;
 		if (!pg->in_use)
 			x.arrival = part->end;
 	}
-	return x.arrival == INT64_MIN ? 0 : expire_rows(pg, RECORD_LOG, NULL, &x, e);
+	return large == -1 ? -1 : x.arrival == INT64_MIN ? 0 : expire_rows(pg, RECORD_LOG, NULL, &x, e);
 }
 
 static int
