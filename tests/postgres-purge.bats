@@ -58,6 +58,10 @@ sound() {
 	[ "$output" = "$URL: nothing is wrong" ]
 }
 
+sql_true() {
+	[ -n "$(sql "$1")" ]
+}
+
 # hold SQL: somebody's transaction, which stays open until release.
 hold() {
 	coproc HOLDER { exec psql -XAtq -d "$URL" 3>&-; }
@@ -413,6 +417,23 @@ ended() {
 	sound
 	monitor-purge -q -d "$URL" --logs-timewindow 10 --notifications-timewindow 10
 	[ "$(sql 'SELECT number, taken FROM monitor.batch')" = '7|70' ]
+	sound
+}
+
+@test "batches that come to an empty store while it is purged are not forgotten" {
+	came $((5 * DAY)) 10
+	monitor-query -q -d "$URL" --cursor-file seen >/dev/null
+	batch="SELECT monitor.reserve() AS first \\gset
+		INSERT INTO monitor.log SELECT :first, extract(epoch FROM now()), 30, 'w1', 's', 'new';
+		SELECT monitor.settle(:first, :first, 1);"
+	hold "LOCK TABLE monitor.batch IN SHARE ROW EXCLUSIVE MODE"
+	start purge -q
+	until_true sql_true "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
+		AND application_name = 'monitor purger' AND wait_event = 'relation' AND query ~ 'DELETE FROM monitor.batch'"
+	for i in 1 2 3; do printf '%s\n' "$batch" >&"${HOLDER[1]}"; done
+	release
+	wait "$pid"
+	[ "$(monitor-query -q -d "$URL" --cursor-file seen -o cat | wc -l)" = 3 ]
 	sound
 }
 

@@ -143,13 +143,15 @@ purge_marks(struct purging *pg, struct error *e)
 
 static const char oldest[] =
 	"SELECT least((SELECT min(arrival) FROM monitor.log), (SELECT min(arrival) FROM monitor.notification),"
-	" (SELECT min(arrival) FROM monitor.stray))";
+	" (SELECT min(arrival) FROM monitor.stray)), (SELECT max(number) FROM monitor.batch)";
 
-/* From the first on, as far as no record is left of them; but never the last. */
+/* From the first on, as far as no record is left of them; but never the last. $1: the oldest record;
+ * $2: the last batch that there was then. (Without any record all batches up to that were empty;
+ * those that have come since are not.) */
 static const char drop_batches[] =
 	"WITH head AS (SELECT number, last FROM monitor.batch ORDER BY number LIMIT 10001)"
 	" DELETE FROM monitor.batch WHERE number <"
-	" (SELECT coalesce(min(number) FILTER (WHERE last >= $1), max(number)) FROM head)";
+	" (SELECT least(coalesce(min(number) FILTER (WHERE last >= $1), max(number)), $2) FROM head)";
 
 static int
 drop_first_batches(struct purging *pg, struct error *e)
@@ -161,6 +163,7 @@ drop_first_batches(struct purging *pg, struct error *e)
 	if (pq_query(pg->s->pq, oldest, NULL, &rows, e) == -1)
 		return -1;
 	pq_int(&p, pq_is_null(rows, 0, 0) ? INT64_MAX : pq_get_int(rows, 0, 0));
+	pq_int(&p, pq_get_int(rows, 0, 1));
 	pq_free(&rows);
 	while (n == STEP && !purging_stopped(pg)) {
 		if (pq_query_within(pg->s->pq, INFINITY, drop_batches, &p, &rows, e) == -1)
