@@ -437,6 +437,15 @@ ended() {
 	sound
 }
 
+@test "partitions are found also where a backslash in a text is an escape" {
+	came $((5 * DAY)) 10
+	came $((2 * DAY + 1)) 10
+	sql "ALTER DATABASE $(sql 'SELECT current_database()') SET standard_conforming_strings = off"
+	run -0 purge -o ndjson
+	[ "$(jq .log.rows <<<"$output")" = 20 ]
+	sound
+}
+
 @test "partitions are made ahead, so that writers need not" {
 	purge -q
 	[ "$(sql "SELECT count(*) FROM pg_inherits WHERE inhparent IN ('monitor.log'::regclass, 'monitor.notification'::regclass)")" = 4 ]

@@ -23,7 +23,7 @@ enum { AGAIN_MS = 20, AGAIN_MS_MAX = 500 };
 static const char list[] =
 	"SELECT name, (bounds)[1]::bigint, (bounds)[2]::bigint, closed FROM"
 	" (SELECT quote_ident(c.relname) AS name, regexp_match(pg_get_expr(c.relpartbound, c.oid),"
-	" 'FROM \\(''?(-?\\d+)''?\\) TO \\(''?(-?\\d+)''?\\)') AS bounds"
+	" 'FROM [(]''?(-?[0-9]+)''?[)] TO [(]''?(-?[0-9]+)''?[)]') AS bounds"
 	" FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid"
 	" WHERE i.inhparent = to_regclass('monitor.' || $1) AND NOT i.inhdetachpending) AS p,"
 	" monitor.arrival_of(floor(extract(epoch FROM clock_timestamp()))::bigint - $2) AS closed"
