@@ -53,7 +53,7 @@ kill_backend() {
 	[ "$output" = "monitor-ingest: the store is made" ]
 	run -0 monitor-ingest --create-schema -d "$URL"
 	[ "$output" = "monitor-ingest: the store is there already" ]
-	[ "$(sql 'SELECT version, log_interval, notification_interval, bound FROM monitor.store')" = "3|21600|648000|86400" ]
+	[ "$(sql 'SELECT version, log_interval, notification_interval, bound FROM monitor.store')" = "4|21600|648000|86400" ]
 	records 3 | monitor-ingest -q -d "$URL"
 	stored 3
 	sql 'UPDATE monitor.store SET version = 99'
@@ -83,6 +83,7 @@ kill_backend() {
 	[ "$(dump)" = "$made" ]
 	run -2 monitor-ingest --print-schema=rolls
 	run -2 monitor-ingest --print-schema --partition-interval=0.5s
+	run -2 monitor-ingest --print-schema --partition-interval=101d
 }
 
 # As it was in version 1: with locks that anyone could take.
@@ -115,6 +116,7 @@ older() {
 				FROM monitor.batch AS b ORDER BY b.number DESC LIMIT 1;
 			PERFORM pg_notify('monitor', '');
 		END $$;
+		DROP TABLE monitor.run;
 		UPDATE monitor.store SET version = 1;
 	END
 }
@@ -232,7 +234,7 @@ older() {
 
 @test "what holds up new partitions keeps a writer from adding only where there is none yet" {
 	sql 'DROP SCHEMA monitor CASCADE'
-	monitor-ingest -q --create-schema --partition-interval=400d -d "$URL"
+	monitor-ingest -q --create-schema --partition-interval=100d -d "$URL"
 	recent 3 | monitor-ingest -q -d "$URL"
 	drop_last() {
 		sql "DO \$\$ BEGIN EXECUTE (SELECT 'DROP TABLE ' || max(inhrelid::regclass::text) FROM pg_inherits

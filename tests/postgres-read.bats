@@ -278,7 +278,6 @@ commit() {
 	server run createdb -h "$CLUSTER" -U monitor --template=template0 restored
 	server run pg_restore -h "$CLUSTER" -U monitor --dbname=restored <dump
 	URL=$(sed "s/$(sql 'SELECT current_database()')/restored/" <<<"$URL")
-	sql 'UPDATE monitor.batch SET timeline = 0'
 	run -3 monitor-query -d "$URL" --cursor-file c
 	[[ $output == *"has not come to this position"* ]]
 	for i in 1 2 3 4; do records 1 190000000$i | monitor-ingest -q -d "$URL"; done

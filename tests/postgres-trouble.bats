@@ -3,9 +3,11 @@
 # every record is stored once.
 
 load helper
-# The server's disk is full for as long as there is the file $FULL (tests/preload/full.c).
+# The server's disk is full for as long as there is the file $FULL (tests/preload/full.c), and its
+# clock is ahead by as many seconds as $CLOCK says (clock.c).
 FULL=${TMPDIR:-/tmp}/monitor-full.${BATS_RUN_TMPDIR##*/}
-export SERVER_ENV="LD_PRELOAD=$BUILD/tests/full.so FULL=$FULL"
+CLOCK=${TMPDIR:-/tmp}/monitor-clock.${BATS_RUN_TMPDIR##*/}
+export SERVER_ENV="LD_PRELOAD=$BUILD/tests/full.so:$BUILD/tests/clock.so FULL=$FULL CLOCK=$CLOCK"
 load postgres
 
 SECRET=open-sesame
@@ -27,6 +29,7 @@ prepare() {
 teardown_file() {
 	server stop
 	[ ! -e "$CLUSTER.standby" ] || CLUSTER=$CLUSTER.standby server stop
+	rm -f "$CLOCK"
 }
 
 # as_role: $URL is of another role, which has a password.
@@ -204,6 +207,32 @@ serve_file() {
 	kill -TERM "$follower"
 	wait "$follower"
 	no_secret
+}
+
+@test "a server whose clock is not set yet is waited for, and one that was set back is written to" {
+	records 3 | monitor-ingest -q -d "$URL"
+	echo "-$(date +%s)" >"$CLOCK"
+	start monitor-ingest -d "$URL" <(records 6 | tail -n 3) 2>err
+	until_true grep -q 'the clock of the server says 1970-01-01 .*; trying again' err
+	echo -86400 >"$CLOCK"
+	wait "$pid"
+	rm "$CLOCK"
+	records 9 | tail -n 3 | monitor-ingest -q -d "$URL"
+	monitor-query -q -d "$URL" -o cat | diff - <(seq 9 | sed 's/^/number /')
+	monitor-query -q -d "$URL" --cursor-file seen -o cat | diff - <(seq 9 | sed 's/^/number /')
+}
+
+@test "a follower misses nothing of what comes after a crash, though it saw what that took away" {
+	sql "ALTER DATABASE $(sql 'SELECT current_database()') SET synchronous_commit = off"
+	records 3 | monitor-ingest -q -d "$URL"
+	sql CHECKPOINT
+	kill -STOP "$(sql "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'")"
+	for i in {1..5}; do records 1 180000000$i | monitor-ingest -q -d "$URL"; done
+	[ "$(monitor-query -q -d "$URL" --cursor-file seen -o cat | wc -l)" = 8 ]
+	server kill
+	server resume
+	for i in {1..7}; do records 1 190000000$i | monitor-ingest -q -d "$URL"; done
+	[ "$(monitor-query -q -d "$URL" --cursor-file seen -o cat | wc -l)" = 7 ]
 }
 
 @test "a password in the URL is in no list of processes, and in no message" {

@@ -19,7 +19,7 @@
 #include "postgres/pq.h"
 #include "store_backend.h"
 
-#define POSTGRES_SCHEMA_VERSION 3
+#define POSTGRES_SCHEMA_VERSION 4
 #define POSTGRES_WHERE_SIZE 256
 
 struct adder;   /* add.c */

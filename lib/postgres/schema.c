@@ -59,6 +59,9 @@ postgres_check(struct postgres *s, struct error *e)
 
 enum { BOUND = 86400, NOTIFICATION_INTERVALS = 30 };
 
+/* Arrivals end in 2088 (ARRIVAL_SECOND_BITS), and partitions of notifications are made two ahead. */
+enum { INTERVAL_MOST = 100 * 86400 };
+
 /* Two who make it at once: the second finds it there. */
 static const char begin[] = "BEGIN; SELECT pg_advisory_xact_lock(1835954290, 0)";
 
@@ -78,10 +81,9 @@ add_schema(double interval, struct buf *text)
 static int
 check_interval(double interval, struct error *e)
 {
-	if (interval >= 1 && interval <= INT32_MAX / NOTIFICATION_INTERVALS &&
-	    interval == floor(interval))
+	if (interval >= 1 && interval <= INTERVAL_MOST && interval == floor(interval))
 		return 0;
-	return error_set(e, ERROR_USAGE, "a partition holds 1 second to 2 years, in whole seconds");
+	return error_set(e, ERROR_USAGE, "a partition holds 1 second to 100 days, in whole seconds");
 }
 
 int
@@ -122,8 +124,8 @@ make(struct pq *q, double interval, struct error *left, struct error *e)
 	return pq_run(q, "ROLLBACK TO roles", e);
 }
 
-/* What has changed so far are functions: the newest take the place of all others. (Version 1 had locks
- * that whoever may log in could hold. A batch that still waits for one may take the number of one that
+/* What has changed so far are functions, and what they have to themselves: the newest take the place of all
+ * others. (Version 1 had locks that whoever may log in could hold. A batch that still waits for one may take the number of one that
  * holds the new lock: then it is tried again.) */
 static int
 migrate(struct pq *q, struct error *e)

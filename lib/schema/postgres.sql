@@ -80,7 +80,7 @@ CREATE TABLE monitor.batch (
 	last bigint NOT NULL,
 	high bigint NOT NULL,                    -- the highest `last` so far
 	taken bigint NOT NULL,                   -- records ever taken so far
-	timeline integer NOT NULL                -- of the server that took it: it rises when a standby is promoted
+	timeline integer NOT NULL                -- of the server that took it: another one once a standby is promoted
 );
 CREATE UNIQUE INDEX batch_first ON monitor.batch (first);
 INSERT INTO monitor.batch VALUES (0, 0, 0, 0, 0, monitor.timeline());

@@ -44,12 +44,16 @@ BEGIN
 END $$;
 
 -- The first arrival for a new batch: up to 262144 records may have it and what follows.
--- Sees to it that there are partitions for it, and for what comes next.
+-- Sees to it that there are partitions for it, and for what comes next. A clock that is not set yet would
+-- have records come before all others, and be purged as too old: writers wait until it is.
 CREATE OR REPLACE FUNCTION monitor.reserve() RETURNS bigint
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	second bigint := floor(extract(epoch FROM clock_timestamp()));
 BEGIN
+	IF second NOT BETWEEN 1577836800 AND 3725320447 THEN   -- 2020 to 2088
+		RAISE EXCEPTION 'the clock of the server says %', clock_timestamp() USING ERRCODE = 'cannot_connect_now';
+	END IF;
 	IF EXISTS (SELECT FROM monitor.store,
 			LATERAL (VALUES ('log', log_interval), ('notification', notification_interval)) AS k (kind, length),
 			generate_series(0, 1) AS ahead
@@ -61,21 +65,41 @@ BEGIN
 	RETURN monitor.arrival_of(second) + (nextval('monitor.serial') << 18);
 END $$;
 
+-- One row, written in the server's present run: recovery from a crash leaves nothing of what is unlogged,
+-- nor does a base backup hold it; in a dump that was restored another transaction wrote it.
+DO $$
+BEGIN
+	IF to_regclass('monitor.run') IS NULL THEN
+		CREATE UNLOGGED TABLE monitor.run (writer xid8 NOT NULL DEFAULT pg_current_xact_id());
+		INSERT INTO monitor.run DEFAULT VALUES;
+		-- (A superuser may migrate what is another's.)
+		EXECUTE (SELECT format('ALTER TABLE monitor.run OWNER TO %I', pg_get_userbyid(relowner))
+			FROM pg_class WHERE oid = 'monitor.batch'::regclass);
+	END IF;
+END $$;
+
 -- The last act of a batch of `records`, right before its COMMIT: its place in the order of
 -- commits, which is kept until it is committed. Followers wake up. (A writer itself may not
 -- touch that order.) The lock is one that nobody else can hold for long: an advisory lock would be
 -- anyone's who may log in, this one takes more than the right to read. VACUUM and ANALYZE take it, too,
 -- but are done with one row that never changes in a millisecond, and autovacuum only comes to it
 -- against wraparound. (A lock of that row was no faster, and would write to it and to the WAL with each
--- batch.) What a primary had shown to followers before it was lost may never have
--- come to the standby that is promoted: there the numbers go on far behind, so that none is
--- given twice. (So they do in a dump that was restored, when its last timeline is set to 0.)
+-- batch.) What followers have been shown may be lost: with a primary, of which it never came to the
+-- standby that is promoted; in a dump that is older; in a crash, where synchronous_commit is off, the last
+-- seconds. Then the numbers go on far behind, so that none is given twice.
 CREATE OR REPLACE FUNCTION monitor.settle(first bigint, last bigint, records bigint) RETURNS void
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	step bigint := 1;
 BEGIN
 	LOCK TABLE monitor.store IN SHARE UPDATE EXCLUSIVE MODE;
+	IF NOT EXISTS (SELECT FROM monitor.run WHERE writer::xid = xmin) THEN
+		step := CASE WHEN EXISTS (SELECT FROM monitor.run) THEN 268435456 ELSE 16777216 END;
+		DELETE FROM monitor.run;
+		INSERT INTO monitor.run DEFAULT VALUES;
+	END IF;
 	INSERT INTO monitor.batch
-		SELECT b.number + CASE b.timeline WHEN monitor.timeline() THEN 1 ELSE 268435456 END,
+		SELECT b.number + CASE b.timeline WHEN monitor.timeline() THEN step ELSE 268435456 END,
 			settle.first, settle.last, greatest(b.high, settle.last), b.taken + records, monitor.timeline()
 		FROM monitor.batch AS b ORDER BY b.number DESC LIMIT 1;
 	PERFORM pg_notify('monitor', '');

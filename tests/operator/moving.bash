@@ -191,7 +191,6 @@ back_up_there() {
 	root_types "runuser -u postgres -- pg_dump"
 	root_types "runuser -u postgres -- createdb"
 	root_types "runuser -u postgres -- pg_restore"
-	root_types "runuser -u postgres -- psql --quiet --dbname=restored"
 	inside runuser -u postgres -- monitor-query -d postgresql:///restored --count | diff - <(copied)
 }
 back_here() {
