@@ -391,11 +391,24 @@ scan_compact(struct str value, struct buf *b)
 
 /* ---- a line ------------------------------------------------------------- */
 
+/* Names as the tools write them, which is how they nearly always stand. */
+#define USUAL(name) { "\"" name "\":", sizeof("\"" name "\":") - 1 }
+static const struct usual {
+	char text[16];
+	unsigned len;
+} usual[] = {
+	[MEMBER_SOURCE] = USUAL("source"), [MEMBER_SEQ] = USUAL("seq"),
+	[MEMBER_KIND] = USUAL("kind"), [MEMBER_WATCHDOG] = USUAL("watchdog"),
+	[MEMBER_LEVEL] = USUAL("level"), [MEMBER_TIME] = USUAL("time"),
+	[MEMBER_SENDER] = USUAL("sender"), [MEMBER_MESSAGE] = USUAL("message"),
+};
+
 /* A line on its way in. */
 struct draft {
 	struct ndjson_line line;
 	bool only;                       /* the defaults' */
 	unsigned seen;                   /* a bit a member */
+	enum member next;                /* as the tools would write them: only a guess */
 	struct {
 		size_t at, len;          /* in s->extra */
 	} keys[EXTRAS_MAX];
@@ -406,9 +419,13 @@ static bool
 take_integer(struct scanner *s, int64_t *n)
 {
 	struct decimal d;
-	const char *end = decimal_scan(s->p, s->end, &d);
+	const char *end = s->p;
 
-	if (end == NULL || !decimal_integer(&d, n))
+	if (scan_digits(&end, s->end, n) && end < s->end && (*end == ',' || *end == '}')) {
+		s->p = end;
+		return true;
+	}
+	if ((end = decimal_scan(s->p, s->end, &d)) == NULL || !decimal_integer(&d, n))
 		return false;
 	s->p = end;
 	return true;
@@ -461,6 +478,44 @@ take_extra(struct scanner *s, struct draft *d, struct str key)
 	    scan_compact((struct str){ value, (size_t)(s->p - value) }, b) == 0;
 }
 
+/* Step over a name, and the colon, if it is this one. */
+static inline bool
+take_usual(struct scanner *s, const struct usual *u)
+{
+#ifdef __SSE2__
+	if (s->end - s->p >= 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)s->p);
+		__m128i text = _mm_loadu_si128((const __m128i *)(const void *)u->text);
+		unsigned other = ~(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, text));
+
+		if ((other & ((1u << u->len) - 1)) != 0)
+			return false;
+		s->p += u->len;
+		return true;
+	}
+#endif
+	return scan_text(&s->p, s->end, u->text, u->len);
+}
+
+/* A name, the colon and the spaces behind it: which member's? If it is none of ours, `key` is
+ * what it says. */
+static bool
+take_key(struct scanner *s, enum member guess, enum member *m, struct str *key)
+{
+	if (take_usual(s, &usual[guess])) {
+		*m = guess;
+	} else {
+		if (!scan_string(s, key))
+			return false;
+		scan_space(s);
+		if (!scan_take(s, ':'))
+			return false;
+		*m = scan_member(*key);
+	}
+	scan_space(s);
+	return true;
+}
+
 static bool
 take_member(struct scanner *s, struct draft *d)
 {
@@ -469,15 +524,11 @@ take_member(struct scanner *s, struct draft *d)
 	size_t had = s->text.len;
 	enum member m;
 
-	if (!scan_string(s, &key))
+	if (!take_key(s, d->next, &m, &key))
 		return false;
-	scan_space(s);
-	if (!scan_take(s, ':'))
-		return false;
-	scan_space(s);
-	m = scan_member(key);
 	if (m == MEMBER_EXTRA)   /* a name with escapes may be the same as another */
 		return s->text.len == had && take_extra(s, d, key);
+	d->next = (m + 1) % MEMBER_EXTRA;   /* kind comes behind seq */
 	if (d->only && scan_is_label(m))
 		return scan_value(s, 2);
 	if ((d->seen & 1u << m) != 0)
@@ -542,6 +593,7 @@ scan_record(struct scanner *s, const struct ndjson_defaults *defaults, struct nd
 	d.line = (struct ndjson_line){
 		.record = { .kind = defaults->kind, .watchdog = defaults->watchdog } };
 	d.only = defaults->only;
+	d.next = MEMBER_SOURCE;
 	d.seen = 0;
 	d.key_count = 0;
 	if (!scan_take(s, '{'))
