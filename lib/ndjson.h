@@ -71,10 +71,11 @@ int ndjson_read_slow(struct ndjson *r, struct str line, struct ndjson_line *out,
 void ndjson_peek(struct ndjson *r, struct str line, struct ndjson_line *out);
 
 /* The number of a line that is written as the tools write theirs, source, seq, kind and
- * watchdog in front. Fills these two and `rest`; the others are not looked at, and
+ * watchdog in front. Fills the first two; the others are not looked at, and
  * it may be no record, even no JSON, but whoever reads it will find no other number in it.
- * False: it is written otherwise. */
-bool ndjson_glance(struct str line, struct ndjson_line *out);
+ * `behind` is what stands behind the name of the source, whose end it begins with: behind
+ * ndjson_write_begin() it is that line under another source. False: it is written otherwise. */
+bool ndjson_glance(struct str line, struct ndjson_line *out, struct str *behind);
 
 /* How many lone surrogates have been replaced so far. */
 uint64_t ndjson_replaced(const struct ndjson *r);
@@ -91,6 +92,9 @@ int ndjson_write_line(struct buf *b, const struct ndjson_line *l, struct str ori
  * and seq as they are now. What else was in it stays as it was written if it can; of the
  * number that it had nothing is left. */
 int ndjson_renumber(struct buf *b, const struct ndjson_line *l);
+
+/* How a line of this source begins, up to the name's last letter. */
+int ndjson_write_begin(struct buf *b, struct str source);
 
 /* A record's members alone, without braces, for who has more to write around them;
  * `labels`: kind and watchdog too. */

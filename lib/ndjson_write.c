@@ -171,6 +171,19 @@ ndjson_renumber(struct buf *b, const struct ndjson_line *l)
 }
 
 int
+ndjson_write_begin(struct buf *b, struct str source)
+{
+	size_t had = b->len;
+
+	if (ADD(b, "{\"source\":") == 0 && ndjson_write_string(b, source) == 0) {
+		b->len--;   /* its quote is behind it in the line */
+		return 0;
+	}
+	b->len = had;
+	return -1;
+}
+
+int
 ndjson_write(struct buf *b, const struct record *r)
 {
 	const struct ndjson_line l = { .record = *r };

@@ -12,7 +12,8 @@
 struct relay_part {
 	struct relay_batch *batch;
 	size_t name, name_len;     /* as the pusher calls it, in batch->names */
-	size_t full, full_len;     /* as the sink knows it, likewise */
+	size_t full, full_len;     /* as the sink knows it, */
+	size_t begin, begin_len;   /* and how its lines begin there, likewise */
 	int64_t last;              /* number, refused ones included */
 	struct sink_parcel *parcel;   /* until it is offered; NULL: all were refused */
 	size_t next;               /* in its bucket */
@@ -22,6 +23,7 @@ struct relay_intake {
 	struct sink *sink;
 	struct ndjson *reader;
 	struct buf answers;        /* of the batch that is being read */
+	struct buf full;           /* the name of a source in it */
 	size_t buckets[BUCKETS];   /* its parts, by a hash of their names */
 	struct relay_intake_stats stats;
 };
@@ -48,6 +50,7 @@ relay_intake_free(struct relay_intake **in)
 		return;
 	ndjson_free(&(*in)->reader);
 	buf_free(&(*in)->answers);
+	buf_free(&(*in)->full);
 	free(*in);
 	*in = NULL;
 }
@@ -111,25 +114,40 @@ is_taken(const struct relay_intake *in, const struct relay_batch *b, struct str 
 	return last != NULL && relay_batch_of(last)->owner != b->owner;
 }
 
+/* Keep what a part of this source is called, here and there. */
+static int
+name_part(struct relay_intake *in, struct relay_batch *b, struct relay_part *p, struct str peer,
+    struct str source, struct error *e)
+{
+	struct buf *names = &b->names;
+	struct str full;
+
+	in->full.len = 0;
+	if (source_under(&in->full, peer, source, e) == -1)
+		return -1;
+	full = (struct str){ in->full.data, in->full.len };
+	if (is_taken(in, b, full))
+		return error_set(e, ERROR_BUSY, "lines of this source are under way already");
+	p->name = names->len;
+	p->full = p->name + (p->name_len = source.len);
+	p->begin = p->full + (p->full_len = full.len);
+	if (buf_add_str(names, source) == -1 || buf_add_str(names, full) == -1 ||
+	    ndjson_write_begin(names, full) == -1)
+		return error_memory(e);
+	p->begin_len = names->len - p->begin;
+	return 0;
+}
+
 static struct relay_part *
 add_part(struct relay_intake *in, struct relay_batch *b, size_t *bucket, struct str peer,
     struct str source, struct error *e)
 {
 	struct relay_part p = { .batch = b, .last = -1, .next = *bucket };
 
-	p.name = b->names.len;
-	p.name_len = source.len;
-	p.full = p.name + source.len;
-	if (buf_add_str(&b->names, source) == -1 ||
-	    (b->part_count == b->part_room && grow(b) == -1)) {
+	if (name_part(in, b, &p, peer, source, e) == -1)
+		return NULL;
+	if (b->part_count == b->part_room && grow(b) == -1) {
 		error_memory(e);
-		return NULL;
-	}
-	if (source_under(&b->names, peer, source, e) == -1)
-		return NULL;
-	p.full_len = b->names.len - p.full;
-	if (is_taken(in, b, (struct str){ b->names.data + p.full, p.full_len })) {
-		error_set(e, ERROR_BUSY, "lines of this source are under way already");
 		return NULL;
 	}
 	*bucket = b->part_count;
@@ -137,18 +155,30 @@ add_part(struct relay_intake *in, struct relay_batch *b, size_t *bucket, struct 
 	return &b->parts[b->part_count++];
 }
 
-/* Where number `seq` of this source belongs. */
+/* The newest part of this source, if its numbers go on with `seq`. */
+static struct relay_part *
+find_part(struct relay_batch *b, size_t newest, struct str source, int64_t seq)
+{
+	size_t i = newest;
+
+	while (i != NONE && !str_equal(name_of(&b->parts[i]), source))
+		i = b->parts[i].next;
+	return i != NONE && b->parts[i].last < seq ? &b->parts[i] : NULL;
+}
+
+/* Where number `seq` of this source belongs: most often, where the last one did. */
 static struct relay_part *
 part_for(struct relay_intake *in, struct relay_batch *b, struct str peer, struct str source,
     int64_t seq, struct error *e)
 {
-	size_t *bucket = &in->buckets[bucket_of(source)], i = *bucket;
-	struct relay_part *p;
+	struct relay_part *p = b->part_count > 0 ? &b->parts[b->part_count - 1] : NULL;
+	size_t *bucket;
 
-	while (i != NONE && !str_equal(name_of(&b->parts[i]), source))
-		i = b->parts[i].next;
-	p = i != NONE && b->parts[i].last < seq ? &b->parts[i] :
-	    add_part(in, b, bucket, peer, source, e);
+	if (p == NULL || p->last >= seq || !str_equal(name_of(p), source)) {
+		bucket = &in->buckets[bucket_of(source)];
+		if ((p = find_part(b, *bucket, source, seq)) == NULL)
+			p = add_part(in, b, bucket, peer, source, e);
+	}
 	if (p != NULL)
 		p->last = seq;
 	return p;
@@ -157,21 +187,43 @@ part_for(struct relay_intake *in, struct relay_batch *b, struct str peer, struct
 /* ---- lines -------------------------------------------------------------- */
 
 static int
-offer(struct relay_intake *in, struct relay_part *p, struct ndjson_line *l, struct error *e)
+begin_parcel(struct relay_intake *in, struct relay_part *p, int64_t first, struct error *e)
 {
-	struct str full = { p->batch->names.data + p->full, p->full_len };
+	struct relay_batch *b = p->batch;
+	struct str full = { b->names.data + p->full, p->full_len };
 
-	if (p->parcel == NULL) {
-		if ((p->parcel = sink_parcel(in->sink, full, e)) == NULL)
-			return -1;
-		p->parcel->first = l->seq;
-		/* Most often there is one source, and all lines are its. */
-		if (p->batch->part_count == 1)
-			(void)buf_reserve(&p->parcel->lines, p->batch->bytes + p->batch->bytes / 4);
-	}
+	if ((p->parcel = sink_parcel(in->sink, full, e)) == NULL)
+		return -1;
+	p->parcel->first = first;
+	/* Most often there is one source, and all lines are its. */
+	if (b->part_count == 1)
+		(void)buf_reserve(&p->parcel->lines, b->bytes + b->bytes / 4);
+	return 0;
+}
+
+/* A line whose number was seen at a glance goes on as it is, but for the name. */
+static int
+rename_line(struct relay_part *p, struct str behind)
+{
+	struct buf *lines = &p->parcel->lines;
+
+	if (buf_reserve(lines, p->begin_len + behind.len + 1) == -1)
+		return -1;
+	(void)buf_add(lines, p->batch->names.data + p->begin, p->begin_len);
+	(void)buf_add_str(lines, behind);
+	return buf_add(lines, "\n", 1);
+}
+
+/* Where there is nothing `behind` it was read. */
+static int
+offer(struct relay_intake *in, struct relay_part *p, struct ndjson_line *l, struct str behind,
+    struct error *e)
+{
+	if (p->parcel == NULL && begin_parcel(in, p, l->seq, e) == -1)
+		return -1;
 	p->parcel->last = l->seq;
-	l->source = full;
-	if (ndjson_renumber(&p->parcel->lines, l) == -1)
+	l->source = (struct str){ p->batch->names.data + p->full, p->full_len };
+	if ((behind.len > 0 ? rename_line(p, behind) : ndjson_renumber(&p->parcel->lines, l)) == -1)
 		return error_memory(e);
 	p->parcel->count++;
 	in->stats.lines++;
@@ -195,9 +247,11 @@ take_line(struct relay_intake *in, struct relay_batch *b, struct str peer, struc
     struct error *e)
 {
 	struct relay_part *p = NULL;
+	struct str behind = { NULL, 0 };
 	struct ndjson_line l;
 	struct error why;
-	bool read = ndjson_glance(line, &l) || ndjson_read(in->reader, line, &l, &why) == 0;
+	bool read = ndjson_glance(line, &l, &behind) ||
+	    ndjson_read(in->reader, line, &l, &why) == 0;
 
 	if (!read && why.kind == ERROR_MEMORY) {
 		*e = why;
@@ -209,7 +263,7 @@ take_line(struct relay_intake *in, struct relay_batch *b, struct str peer, struc
 		in->stats.unnumbered++;
 	if (!read)
 		return refuse(in, &l, &why, e);
-	return p == NULL ? 0 : offer(in, p, &l, e);
+	return p == NULL ? 0 : offer(in, p, &l, behind, e);
 }
 
 static int

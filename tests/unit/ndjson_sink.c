@@ -199,7 +199,25 @@ renumbered(void)
 	buf_free(&b);
 }
 
-#define HEAD "{\"source\":\"a\",\"seq\":7," KIND
+#define BEGIN "{\"source\":\"a"
+#define HEAD BEGIN "\",\"seq\":7," KIND
+
+/* Is a line seen at a glance that has `tail` so many bytes further on? */
+static bool
+glances_at(int pad, const char *tail)
+{
+	struct ndjson_line l;
+	struct str behind;
+	char line[200];
+	char *copy;
+	bool taken;
+
+	snprintf(line, sizeof(line), HEAD "%*s%s", pad, "", tail);
+	copy = exact(str_of(line));
+	taken = ndjson_glance((struct str){ copy, strlen(line) }, &l, &behind);
+	free(copy);
+	return taken;
+}
 
 static void
 glances(void)
@@ -221,15 +239,24 @@ glances(void)
 		{ "{\"source\":\"a\",\"seq\":7.0," KIND PLAIN "}", false, "nor be one only by its value" },
 	};
 	struct ndjson_line l;
+	struct str behind;
+	struct buf b = { 0 };
+	int hidden = 0;
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		char *copy = exact(str_of(cases[i].line));
-		bool taken = ndjson_glance((struct str){ copy, strlen(cases[i].line) }, &l);
+		bool taken = ndjson_glance((struct str){ copy, strlen(cases[i].line) }, &l, &behind);
 		tap_ok(taken == cases[i].taken && (!taken || (str_equal(l.source, str_of("a")) &&
-		    l.seq == 7 && str_equal(l.rest, str_of(cases[i].line + strlen(HEAD) - strlen(KIND))))),
+		    l.seq == 7 && str_equal(behind, str_of(cases[i].line + strlen(BEGIN))))),
 		    "%s", cases[i].title);
 		free(copy);
 	}
+	for (int pad = 0; pad < 40; pad++)
+		hidden += glances_at(pad, ",\"seq\":8}") + glances_at(pad, "\\u") + glances_at(pad, "\\");
+	tap_ok(hidden == 0, "at no place is another number overlooked");
+	tap_ok(ndjson_write_begin(&b, str_of("a")) == 0 && buf_add(&b, "", 1) == 0 &&
+	    strcmp(b.data, BEGIN) == 0, "what stands before that is written for any source");
+	buf_free(&b);
 }
 
 static void
