@@ -81,10 +81,43 @@ refused(void)
 		    e.kind == cases[i].kind, "%s", cases[i].title);
 }
 
+/* Of lines that are `each` bytes long there are so many: is that a batch? */
+static bool
+is_batch(size_t each, size_t count)
+{
+	struct relay_frame f = { .type = RELAY_LINES };
+	struct buf text = { 0 }, message = { 0 };
+	struct error e;
+	bool is;
+
+	for (size_t i = 0; i < count; i++) {
+		if (buf_reserve(&text, each) == -1)
+			return false;
+		memset(text.data + text.len, ' ', each);
+		text.len += each;
+		text.data[text.len - 1] = '\n';
+	}
+	f.text = (struct str){ text.data, text.len };
+	is = relay_write(&message, &f) == 0 &&
+	    relay_read((struct str){ message.data, message.len }, &f, &e) == 0;
+	buf_free(&text);
+	buf_free(&message);
+	return is;
+}
+
+static void
+sizes(void)
+{
+	tap_ok(is_batch(1, RELAY_BATCH), "a batch may be as long as that");
+	tap_ok(is_batch(RELAY_BATCH + 1, 1), "and longer if it is one line");
+	tap_ok(!is_batch(1, RELAY_BATCH + 1), "but not if it is several");
+}
+
 int
 main(void)
 {
 	messages();
 	refused();
+	sizes();
 	return tap_done();
 }

@@ -234,17 +234,19 @@ credit(void)
 	hears(&f, 0, "a:W1.0+200000 ", "one pusher has all the room");
 	greet(&f, "b", "curve:B", 1, 0);
 	hears(&f, 0, "b:W1.0+100000 ", "two have half of it each");
-	records(&f, "b", "curve:B", 1, 0, 1, 1000);   /* some 102 kB */
-	records(&f, "b", "curve:B", 1, 1, 1001, 1001);
+	records(&f, "b", "curve:B", 1, 0, 1, 500);   /* some 51 kB */
+	records(&f, "b", "curve:B", 1, 1, 501, 1000);
+	records(&f, "b", "curve:B", 1, 2, 1001, 1001);
 	hears(&f, 0, "b:?1.0+0 ", "who sends more than its credit has to begin anew");
 	greet(&f, "b", "curve:B", 2, 0);
 	hears(&f, 0, "b:W2.0+0 ", "and is welcome, but must wait until all that is settled");
-	records(&f, "a", "curve:A", 1, 0, 1, 1000);
+	records(&f, "a", "curve:A", 1, 0, 1, 500);
+	records(&f, "a", "curve:A", 1, 1, 501, 1000);
 	greet(&f, "c", "curve:C", 1, 0);
 	hears(&f, 0, "c:W1.0+0 ", "while the sink is full, there is no credit for anybody");
 	for (int i = 0; i < 100; i++)
 		settle(&f);
-	hears(&f, 0, "b:A2.0+66666 c:A1.0+66666 a:A1.1+200000" ACK("1000") " ",
+	hears(&f, 0, "c:A1.0+66666 b:A2.0+66666 a:A1.2+200000" ACK("500") ACK("1000") " ",
 	    "when there is room, everybody who waits is given their share");
 	end(&f);
 }
