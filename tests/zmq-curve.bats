@@ -199,6 +199,35 @@ reload() {
 	until has_lines bert.out 2; do record $((++n)) >&"$to"; done
 }
 
+@test "a broker that is a publisher at another one still is it when somebody had to go" {
+	allow anna bert
+	curve_broker
+	subscribe anna --kind log $(as anna)
+	central=$front
+	allow anna bert
+	cp list edge
+	beside edge monitor-zmq proxy --metrics 127.0.0.1:0 --retry 20ms..100ms --curve-key server.key \
+		--curve-server-key "$server" --curve-allow edge --bind tcp://127.0.0.1:0 --connect "$central"
+	until_true endpoint_is_there edge.err
+	allow anna bert
+	echo "$server edge" >>list
+	reload ""
+	front=$(endpoint edge.err)
+	until_true figure_exceeds edge.err frontend_sent_total 0
+	record 1 | publish $(as bert)
+	until_true has_lines anna.out 1
+
+	echo "$anna anna" >edge
+	kill -HUP "$pid"
+	until_true says edge.err ": a key is gone"
+	until_true figure_exceeds edge.err frontend_sent_total 1
+	record 2 | publish $(as anna)
+	until_true has_lines anna.out 2
+	# And the connections that were ended are counted so.
+	[ "$(figure edge.err frontend_connections_ended_total)" -ge 1 ]
+	[ "$(figure edge.err backend_connections_ended_total)" -ge 1 ]
+}
+
 @test "a list that only grew cuts nobody off" {
 	allow anna
 	curve_broker

@@ -521,6 +521,7 @@ static int
 begin_anew(struct socket *s, struct error *e)
 {
 	take_events(s);
+	s->stats.ended = s->stats.begun;
 	s->admitted.len = 0;
 	raw_drop(s->raw);
 	raw_free(&s->raw);
@@ -533,7 +534,7 @@ hub_recheck(struct hub *h, struct error *e)
 	if (!somebody_must_go(h))
 		return 0;
 	for (struct socket *s = h->sockets; s != NULL; s = s->next)
-		if (s->bind && begin_anew(s, e) == -1)
+		if (begin_anew(s, e) == -1)
 			return -1;
 	return 1;
 }

@@ -117,8 +117,9 @@ struct hub_watch {
 int hub_wait(struct hub *h, struct hub_watch *watches, size_t n, double seconds, struct error *e);
 
 /* After allow_reload(): is anybody connected whose key is gone? libzmq cannot end one connection,
- * so all bound sockets begin anew where they were: everybody is cut off, comes back by himself,
- * and is asked again. What was in the queues is lost; subscriptions of our own are made again. 1:
+ * so all sockets begin anew where they were: everybody is cut off, comes back by himself,
+ * and is asked again. (Those that connect, too: what an XPUB was asked for is not told again to an
+ * XSUB that has forgotten it.) What was in the queues is lost; subscriptions of our own are made again. 1:
  * it was so; 0: nobody had to go; -1: a socket could not be bound again. */
 int hub_recheck(struct hub *h, struct error *e);
 
