@@ -118,6 +118,9 @@ void session_free(struct session **s);
 void session_receive(struct session *s, struct str piece, bool first, bool last, bool binary);
 bool session_reads(const struct session *s);
 
+/* Is nothing of it under way: no request, upload or answer? (A subscription is not looked at.) */
+bool session_idle(const struct session *s);
+
 /* The other end is alive: a pong, a ping. */
 void session_alive(struct session *s);
 

@@ -274,6 +274,22 @@ req() {
 	[[ $output == *true* ]]
 }
 
+@test "where there are too many at once, who is idle for longest is forgotten; a subscriber is not" {
+	serve
+	"$PYTHON" - "$there" >out <<-'END'
+		import sys, zmq
+		socket = zmq.Context().socket(zmq.DEALER)
+		socket.connect(sys.argv[1])
+		def ask(action, n):
+		    socket.send_json({"action": action, "watchdog": "w%d" % n, "since": 2000000000})
+		    return socket.recv_json()["success"]
+		print(ask("subscribe", 0), all([ask("ping", n) for n in range(1, 10100)]), ask("ping", 1))
+	END
+	[ "$(cat out)" = "True True True" ]
+	[ "$(figure serve.err subscriptions)" = 1 ]
+	[ "$(figure serve.err sessions)" = 10000 ]
+}
+
 goes_away() {
 	req ping | grep -q 'Going away'
 }

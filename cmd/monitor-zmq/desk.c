@@ -46,7 +46,8 @@ struct desk {
 	struct json json;
 	struct buf reply;
 	void *by_address;          /* tsearch(3) */
-	struct clients clients, ready, blocked;
+	struct clients clients;    /* who asked last is last */
+	struct clients ready, blocked;
 	size_t count;
 	bool stopped;
 	struct desk_stats stats;
@@ -344,16 +345,40 @@ note_subscription(struct client *c, const struct subject *s)
 		c->subscribed = false;
 }
 
+/* Is nothing lost with it? */
+static bool
+is_idle(const struct client *c)
+{
+	return c->list == NULL && !c->subscribed && STAILQ_EMPTY(&c->waiting) && session_idle(c->session);
+}
+
+/* Is there room for one more? Whoever connects anew for each request leaves one behind each time. */
+static bool
+make_room(struct desk *d)
+{
+	struct client *c = TAILQ_FIRST(&d->clients);
+
+	if (d->count < d->settings.max_sessions)
+		return true;
+	while (c != NULL && !is_idle(c))
+		c = TAILQ_NEXT(c, next);
+	if (c != NULL)
+		drop(d, c);
+	return c != NULL;
+}
+
 static void
 take(struct desk *d, const struct parcel *m, const struct subject *s, struct str *reply)
 {
 	struct address a = { .id = m->peer_id, .watchdog = s->watchdog, .delimiter = m->delimiter };
 	struct client *c = find(d, &a, m->peer);
 
-	if (c == NULL && (d->count >= d->settings.max_sessions || (c = add(d, &a, m->peer)) == NULL)) {
+	if (c == NULL && (!make_room(d) || (c = add(d, &a, m->peer)) == NULL)) {
 		refuse(d, s, &d->stats.busy, "Too many sessions, try again", reply);
 		return;
 	}
+	TAILQ_REMOVE(&d->clients, c, next);
+	TAILQ_INSERT_TAIL(&d->clients, c, next);
 	note_subscription(c, s);
 	if (hand_over(d, c, m->body))
 		desk_wake(c);

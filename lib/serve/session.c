@@ -432,6 +432,12 @@ is_busy(const struct session *s)
 	    s->piece != NULL || s->sending != NULL || s->wait == WAIT_SINK;
 }
 
+bool
+session_idle(const struct session *s)
+{
+	return !is_busy(s);
+}
+
 void
 session_settle(struct session *s)
 {
