@@ -199,6 +199,24 @@ reload() {
 	until has_lines bert.out 2; do record $((++n)) >&"$to"; done
 }
 
+@test "of two brokers that are named one is away, the other refuses us for a while: to that we come back" {
+	allow anna
+	curve_broker
+	local away=$broker second=${back/127.0.0.1/localhost}
+	mv broker.err away.err
+	curve_broker
+	subscribe anna $(as anna) --retry 20ms..500ms --connect "$second" --connect "${back/127.0.0.1/localhost}"
+	until_true figure_is anna.err connections_total 3
+	allow bert
+	kill "$away" "$broker"
+	wait "$away" "$broker"
+	broker --curve-key server.key --curve-allow list "$front" "$back"
+	until_true says anna.err "our key is not allowed there"
+	allow anna
+	reload ""
+	until_true figure_is anna.err connections_total 4
+}
+
 @test "a broker that is a publisher at another one still is it when somebody had to go" {
 	allow anna bert
 	curve_broker

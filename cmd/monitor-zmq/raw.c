@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <math.h>
+#include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <zmq.h>
 
@@ -470,6 +472,23 @@ reason_of(uint32_t value)
 	}
 }
 
+/* The other end, as libzmq writes it. (The connection may have ended by now, and `fd` be none.) */
+static void
+write_numbers(char text[RAW_ADDRESS_SIZE], int fd)
+{
+	struct sockaddr_storage a;
+	socklen_t size = sizeof(a);
+	char host[NI_MAXHOST], port[NI_MAXSERV];
+
+	*text = '\0';
+	if (getpeername(fd, (struct sockaddr *)&a, &size) == -1 ||
+	    (a.ss_family != AF_INET && a.ss_family != AF_INET6) ||
+	    getnameinfo((struct sockaddr *)&a, size, host, sizeof(host), port, sizeof(port),
+	    NI_NUMERICHOST | NI_NUMERICSERV) != 0 || strlen(host) + strlen(port) + 16 > RAW_ADDRESS_SIZE)
+		return;
+	sprintf(text, a.ss_family == AF_INET6 ? "tcp://[%s]:%s" : "tcp://%s:%s", host, port);
+}
+
 bool
 raw_event(struct raw *r, struct raw_event *event)
 {
@@ -489,6 +508,7 @@ raw_event(struct raw *r, struct raw_event *event)
 	    number == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH ? RAW_UNWANTED :
 	    (number & BEGUN) != 0 ? RAW_BEGUN : (number & TRYING) != 0 ? RAW_TRYING : RAW_FAILED;
 	event->why = number == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL ? reason_of(value) : NULL;
+	write_numbers(event->numbers, number == ZMQ_EVENT_CONNECTED ? (int)value : -1);
 	return true;
 }
 

@@ -79,6 +79,8 @@ struct raw_event {
 	} type;
 	const char *why;             /* NULL: the connection broke, or it took too long */
 	char address[RAW_ADDRESS_SIZE];
+	char numbers[RAW_ADDRESS_SIZE];   /* BEGUN, where we connected by tcp: to where, without names;
+	                              * else "" */
 };
 bool raw_event(struct raw *r, struct raw_event *event);
 

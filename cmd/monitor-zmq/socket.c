@@ -30,6 +30,7 @@ struct hub {
 struct place {
 	char *given;
 	char bound[RAW_ADDRESS_SIZE];   /* where it really is, or "" */
+	char numbers[RAW_ADDRESS_SIZE]; /* where it was connected to last, without names, or "" */
 	double redial;             /* connect again then; 0: libzmq sees to that */
 };
 
@@ -105,20 +106,38 @@ answer_questions(struct hub *h, struct error *e)
 
 /* ---- what happens to connections ---- */
 
+static struct place *
+find_place(const struct socket *s, const char *address)
+{
+	for (struct place *p = s->places; p < s->places + s->place_count; p++)
+		if (strcmp(p->given, address) == 0 || strcmp(p->numbers, address) == 0)
+			return p;
+	return NULL;
+}
+
 /* libzmq gives an endpoint up for good where the other end broke the protocol, did not want us
  * or is of another kind; but it may be another one by now, or know our key. It is told from
  * what libzmq tries again by itself by nothing more being heard of it. */
 static void
 set_redial(struct socket *s, const char *address, double when)
 {
-	bool known = false;
+	struct place *p = find_place(s, address);
 
-	for (size_t i = 0; i < s->place_count && !known; i++)
-		known = strcmp(s->places[i].given, address) == 0;
-	/* Where a host was named, it is told by its address: that may be any of them. */
+	/* Which one is it, of those that were named? It may be any. */
 	for (size_t i = 0; i < s->place_count; i++)
-		if (!known || strcmp(s->places[i].given, address) == 0)
+		if (p == NULL || p == &s->places[i])
 			s->places[i].redial = when;
+}
+
+/* What an event tells as its address is what we gave, and from the second connection on what that
+ * was found to stand for. */
+static void
+note_numbers(struct socket *s, const struct raw_event *event)
+{
+	struct place *p = find_place(s, event->address);
+
+	if (p != NULL && *event->numbers != '\0')
+		snprintf(p->numbers, sizeof(p->numbers), "%s", event->numbers);
 }
 
 static void
@@ -140,6 +159,7 @@ take_event(struct socket *s, const struct raw_event *event)
 	case RAW_BEGUN:
 		s->stats.begun++;
 		set_redial(s, event->address, 0);
+		note_numbers(s, event);
 		break;
 	case RAW_TRYING:
 		set_redial(s, event->address, 0);
