@@ -290,6 +290,23 @@ req() {
 	[ "$(figure serve.err sessions)" = 10000 ]
 }
 
+@test "who takes nothing of what they have asked for is cut off" {
+	serve --heartbeat 1s
+	seq 20000 | sed 's/.*/{"watchdog":"w1","level":1,"time":&,"sender":"s","message":"some more text"}/' |
+		monitor-ingest -q -d m.db
+	beside hung "$PYTHON" -c 'import sys, time, zmq
+socket = zmq.Context().socket(zmq.DEALER)
+socket.rcvhwm = 1
+socket.rcvbuf = 4096
+socket.connect(sys.argv[1])
+for n in range(20):
+    socket.send_json({"action": "getLogs", "watchdog": "w1", "since": 0})
+time.sleep(1000)' "$there"
+	until_true figure_exceeds serve.err connections_ended_total 0
+	run -0 req ping
+	[[ $output == *true* ]]
+}
+
 goes_away() {
 	req ping | grep -q 'Going away'
 }

@@ -183,6 +183,8 @@ set_numbers(struct raw *r, const struct socket_settings *o, struct error *e)
 		{ ZMQ_HEARTBEAT_IVL, milliseconds(o->heartbeat) },
 		{ ZMQ_HEARTBEAT_TIMEOUT, milliseconds(3 * o->heartbeat) },
 		{ ZMQ_HEARTBEAT_TTL, milliseconds(fmin(3 * o->heartbeat, TTL_MAX)) },
+		/* Who takes nothing at all is sent no pings either. */
+		{ ZMQ_TCP_MAXRT, milliseconds(3 * o->heartbeat) },
 		{ ZMQ_HANDSHAKE_IVL, HANDSHAKE },
 		/* What waited for a connection that broke is not for the next one. */
 		{ ZMQ_IMMEDIATE, o->type == SOCKET_DEALER },
