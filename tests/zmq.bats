@@ -82,7 +82,7 @@ LOCAL="tcp://127.0.0.1:0 tcp://127.0.0.1:0"
 @test "nobody has to be there for a publisher to go on" {
 	series 1 5000 >in
 	run -0 monitor-zmq pub --wait 0 --linger 0 tcp://127.0.0.1:1 <in
-	[[ $output == *"5000 records (0 refused)"* ]]
+	[[ $output == *"nobody has subscribed yet"*"5000 records (0 refused)"* ]]
 }
 
 @test "lines that are no records are told and counted, and do not stop the others" {
@@ -325,8 +325,8 @@ last_came() {
 		kill "$process"
 		wait "$process"
 	done
-	says sub.err "1 records (0 missed, 0 refused, 0 repeated)"
-	says pub.err "1 records (0 refused)"
+	says sub.err "1 record (0 missed, 0 refused, 0 repeated)"
+	says pub.err "1 record (0 refused)"
 }
 
 @test "so does SIGINT" {
@@ -404,10 +404,17 @@ last_came() {
 @test "endpoints and numbers that make no sense are refused" {
 	run -2 monitor-zmq sub
 	[[ $output == *"no endpoint"* ]]
-	for endpoint in 127.0.0.1:9000 udp://127.0.0.1:9000 inproc://x '' tcp://127.0.0.1 tcp://host:; do
+	for endpoint in 127.0.0.1:9000 udp://127.0.0.1:9000 inproc://x '' tcp://127.0.0.1 tcp://host: \
+		tcp://127.0.0.1:65536 tcp://127.0.0.1:1*2 ipc:// ipc://@abstract; do
 		run -2 monitor-zmq sub "$endpoint"
 		[[ $output == *"neither tcp://HOST:PORT nor ipc://PATH"* ]]
 	done
+	for endpoint in tcp://127.0.0.1:0 'tcp://127.0.0.1:*'; do
+		run -2 monitor-zmq sub --connect "$endpoint"
+		[[ $output == *"$endpoint: a port is needed"* ]]
+	done
+	run -2 monitor-zmq sub --bind tcp://localhost:0
+	[[ $output == *"no such address, nor such an interface"* ]]
 	run -2 monitor-zmq proxy tcp://127.0.0.1:0
 	[[ $output == *"two endpoints"* ]]
 	run -2 monitor-zmq sub --bind ipc://a --connect ipc://b

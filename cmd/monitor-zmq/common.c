@@ -8,12 +8,33 @@
 
 #define HIGH_WATER_MAX 10000000
 
+#define PORT_MAX 65535
+
 static bool
-has_port(const char *address)
+is_tcp(const char *address)
+{
+	return strncmp(address, "tcp://", 6) == 0;
+}
+
+/* The port of a tcp endpoint, 0 for "*"; -1: it has none. libzmq takes 65536 for 0. */
+static long
+port_of(const char *address)
 {
 	const char *port = strrchr(address + strlen("tcp://"), ':');
+	long n;
 
-	return port != NULL && port[1] != '\0' && port[1 + strspn(port + 1, "0123456789*")] == '\0';
+	if (port == NULL || *++port == '\0')
+		return -1;
+	if (strcmp(port, "*") == 0)
+		return 0;
+	n = port[strspn(port, "0123456789")] == '\0' ? strtol(port, NULL, 10) : -1;
+	return n <= PORT_MAX ? n : -1;
+}
+
+static bool
+is_ipc(const char *address)
+{
+	return strncmp(address, "ipc://", 6) == 0 && address[6] != '\0';
 }
 
 static void
@@ -21,9 +42,9 @@ add_endpoint(struct common *c, const char *address, bool bind)
 {
 	if (c->endpoint_count == COMMON_ENDPOINTS)
 		cli_usage("%s: at most %d endpoints", address, COMMON_ENDPOINTS);
-	if (strncmp(address, "ipc://", 6) != 0 &&
-	    (strncmp(address, "tcp://", 6) != 0 || !has_port(address)))
-		cli_usage("%s: neither tcp://HOST:PORT nor ipc://PATH", address);
+	if (is_ipc(address) ? address[6] == '@' : !is_tcp(address) || port_of(address) == -1)
+		cli_usage("%s: neither tcp://HOST:PORT nor ipc://PATH%s", address, is_ipc(address) ?
+		    " (an abstract socket has no mode: whoever is on this machine may use it)" : "");
 	c->endpoints[c->endpoint_count++] = (struct endpoint){ address, bind };
 }
 
@@ -118,6 +139,8 @@ check(const struct common *c)
 		if (c->secret_key == NULL && !c->insecure && !is_local(p->address))
 			cli_usage("%s: not without CURVE: --curve-key; or, if that is meant: --insecure",
 			    p->address);
+		if (!p->bind && is_tcp(p->address) && port_of(p->address) == 0)
+			cli_usage("%s: a port is needed to connect to", p->address);
 	}
 	if (c->secret_key == NULL && (c->server_key != NULL || c->allow != NULL))
 		cli_usage("--%s goes with --curve-key",

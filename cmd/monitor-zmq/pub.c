@@ -195,6 +195,8 @@ wait_for_subscriber(struct pub *p, struct error *e)
 		if (service_wait(p->service, &watch, 1, end - when_ticks(), e) == -1 ||
 		    take_subscriptions(p, e) == -1)
 			return -1;
+	if (!p->wanted && !service_stopping(p->service))
+		log_say(LOG_NOTICE, "nobody has subscribed yet: what is published until then is lost");
 	return 0;
 }
 
@@ -261,8 +263,8 @@ pub(const struct settings *s)
 	if (r == -1 && e.kind == ERROR_GONE)
 		r = 0;
 	if ((status = service_status(r, &e)) == EXIT_SUCCESS) {
-		log_say(LOG_INFO, "%" PRIu64 " records (%" PRIu64 " refused)", p.figures.records,
-		    p.figures.refused);
+		log_say(LOG_INFO, "%" PRIu64 " record%s (%" PRIu64 " refused)", p.figures.records,
+		    p.figures.records == 1 ? "" : "s", p.figures.refused);
 		if (p.figures.refused > 0 && !service_stopping(p.service))
 			status = EXIT_REFUSED;
 	}

@@ -305,10 +305,10 @@ pull(const struct settings *s)
 		r = work(&p, &e);
 	status = service_status(r, &e);
 	close_sink(&p);
-	if (p.relay != NULL) {
+	if (status == EXIT_SUCCESS) {
 		relay_pull_stats(p.relay, &stats);
-		log_say(LOG_INFO, "%" PRIu64 " lines (%" PRIu64 " refused)", stats.intake.lines,
-		    stats.intake.refused);
+		log_say(LOG_INFO, "%" PRIu64 " line%s (%" PRIu64 " refused)", stats.intake.lines,
+		    stats.intake.lines == 1 ? "" : "s", stats.intake.refused);
 	}
 	relay_pull_free(&p.relay);
 	socket_free(&p.socket);

@@ -287,10 +287,11 @@ summarize(const struct push *p)
 	bool stopped = service_stopping(p->service);
 
 	relay_push_stats(p->relay, &s);
-	log_say(LOG_INFO, "%" PRIu64 " lines settled (%" PRIu64 " refused, %" PRIu64 " sent again)",
-	    s.lines, p->lines.refused, s.resent);
+	log_say(LOG_INFO, "%" PRIu64 " line%s settled (%" PRIu64 " refused, %" PRIu64 " sent again)",
+	    s.lines, s.lines == 1 ? "" : "s", p->lines.refused, s.resent);
 	if (s.unsettled_lines > 0)
-		log_say(LOG_ERR, "%" PRIu64 " lines are not settled", s.unsettled_lines);
+		log_say(LOG_ERR, "%" PRIu64 " line%s not settled", s.unsettled_lines,
+		    s.unsettled_lines == 1 ? " is" : "s are");
 	else if (p->unheard && !p->lines.input.ended)
 		log_say(LOG_ERR, "standard output: nobody reads the answers");
 	else

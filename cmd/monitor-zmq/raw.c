@@ -328,6 +328,9 @@ raw_bind(struct raw *r, const char *address, char bound[RAW_ADDRESS_SIZE], struc
 	umask(mask);
 	if (result == -1 && zmq_errno() == EADDRINUSE)
 		return error_set(e, ERROR_BUSY, "%s: somebody else listens there", address);
+	if (result == -1 && zmq_errno() == ENODEV)
+		return error_set(e, ERROR_USAGE, "%s: cannot be listened on: this machine has no such address, "
+		    "nor such an interface", address);
 	if (result == -1)
 		return error_set(e, zmq_errno() == EACCES ? ERROR_DENIED : ERROR_USAGE,
 		    "%s: cannot be listened on: %s", address, zmq_strerror(zmq_errno()));

@@ -242,9 +242,9 @@ sub(const struct settings *o)
 	if (r == -1 && e.kind == ERROR_GONE)
 		r = 0;
 	if ((status = service_status(r, &e)) == EXIT_SUCCESS)
-		log_say(LOG_INFO, "%" PRIu64 " records (%" PRIu64 " missed, %" PRIu64 " refused, "
-		    "%" PRIu64 " repeated)", s.figures.records, s.figures.missed, s.figures.refused,
-		    s.figures.repeated);
+		log_say(LOG_INFO, "%" PRIu64 " record%s (%" PRIu64 " missed, %" PRIu64 " refused, "
+		    "%" PRIu64 " repeated)", s.figures.records, s.figures.records == 1 ? "" : "s",
+		    s.figures.missed, s.figures.refused, s.figures.repeated);
 	socket_free(&s.socket);
 	service_free(&s.service);
 	numbers_free(&s.numbers);
