@@ -72,7 +72,9 @@ stored() {
 	until_true acked p.out 3
 	[ "$(wc -l <p.out)" = 2 ]
 	exec {to}>&-
-	wait "$push"
+	status=0
+	wait "$push" || status=$?
+	[ "$status" = 3 ]
 }
 
 @test "each source counts under its peer's name, and is answered under its own" {
@@ -141,6 +143,13 @@ stored() {
 	END
 	[ "$(jq -s 'map(select(.ack)) | .[0].ack.seq' p.out)" -ge 5 ]
 	[ "$(count)" = 2 ]
+	# As at monitor-ingest, whoever refused it.
+	echo '{"source":"t","seq":1,"level":"high"}' >in
+	run -3 monitor-zmq push --ack "$there" <in
+	[[ $output == *"1 line settled (1 refused,"* ]]
+	printf '{"source":"t","seq":2,"message":"%0200d"}\n' 0 >in
+	run -3 monitor-zmq push --ack --max-line 100 "$there" <in
+	[[ $output == *"1 line settled (1 refused,"* ]]
 }
 
 @test "a line that is too long is refused with its number, and the next is taken" {
@@ -289,7 +298,7 @@ exactly_once() {
 	status=0
 	wait "$push" || status=$?
 	[ "$status" = 1 ]
-	grep -q '1 lines are not settled' q.err
+	grep -q '1 line is not settled' q.err
 }
 
 @test "when nobody reads the acknowledgements, push settles what it has, and ends" {

@@ -26,10 +26,16 @@ push_lines_end(struct push_lines *l)
 }
 
 static void
+tell(uint64_t number, const char *why)
+{
+	log_limited("refused", LOG_WARNING, "standard input:%" PRIu64 ": %s", number, why);
+}
+
+static void
 refuse(struct push_lines *l, uint64_t number, const char *why)
 {
 	l->refused++;
-	log_limited("refused", LOG_WARNING, "standard input:%" PRIu64 ": %s", number, why);
+	tell(number, why);
 }
 
 /* ---- lines -------------------------------------------------------------- */
@@ -73,11 +79,13 @@ take_cut(struct push_lines *l, struct str head, struct error *e)
 	int r = 0;
 
 	snprintf(why, sizeof(why), "the line is longer than %zu bytes", l->input.max);
-	refuse(l, l->input.lines, why);
+	tell(l->input.lines, why);
 	if (l->ack)
 		ndjson_peek(l->reader, head, &read);
-	if (read.source.data == NULL)
+	if (read.source.data == NULL) {
+		l->refused++;
 		return 0;
+	}
 	if (ndjson_write_reject(&reject, read.source, read.seq, why) == -1 ||
 	    output_add(l->answers, (struct str){ reject.data, reject.len }) == -1 ||
 	    buf_printf(&l->own, "{\"source\":") == -1 ||
@@ -176,6 +184,15 @@ take_own(struct push_lines *l, struct str line, bool *own, struct error *e)
 	return 0;
 }
 
+/* As lib/ndjson.h writes it. */
+static bool
+is_reject(struct str line)
+{
+	static const char head[] = "{\"reject\":";
+
+	return line.len >= sizeof(head) && memcmp(line.data, head, sizeof(head) - 1) == 0;
+}
+
 int
 push_lines_answer(struct push_lines *l, struct str answers, struct error *e)
 {
@@ -185,6 +202,7 @@ push_lines_answer(struct push_lines *l, struct str answers, struct error *e)
 	while (str_take_line(&answers, &line)) {
 		if (take_own(l, line, &own, e) == -1)
 			return -1;
+		l->refused += !own && is_reject(line);
 		line.len++;   /* with its newline */
 		if (!own && l->ack && output_add(l->answers, line) == -1)
 			return error_memory(e);

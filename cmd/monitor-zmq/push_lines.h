@@ -31,7 +31,7 @@ struct push_lines {
 	struct input input;
 	char source[PUSH_SOURCE_SIZE];   /* of what is numbered here */
 	struct buf own;            /* those lines, on their way into the relay */
-	uint64_t refused;          /* here, or there of those numbered here */
+	uint64_t refused;          /* here, or there */
 };
 
 int push_lines_begin(struct push_lines *l, const unsigned char run[RELAY_RUN_SIZE],
