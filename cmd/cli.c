@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "store.h"
@@ -244,6 +245,8 @@ cli_sink(const char *text)
 {
 	if (strncmp(text, "unix:", 5) != 0 || text[5] == '\0')
 		cli_usage("--sink: '%s' is not unix:PATH", text);
+	if (strlen(text + 5) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		cli_usage("--sink: '%s' is too long for the path of a socket", text);
 	return text + 5;
 }
 
@@ -262,12 +265,9 @@ cli_label(int key, const char *text, struct ndjson_defaults *defaults)
 void
 cli_fill_streams(void)
 {
-	int fd;
-
-	while ((fd = open("/dev/null", O_RDWR)) != -1 && fd <= STDERR_FILENO)
-		;
-	if (fd != -1)
-		close(fd);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) == -1)
+			(void)!open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY);
 }
 
 void

@@ -84,7 +84,8 @@ const char *cli_sink(const char *text);
 bool cli_label(int key, const char *text, struct ndjson_defaults *defaults);
 
 /* Open what is closed of the standard streams, so that nothing that is opened later is
- * taken for one of them. */
+ * taken for one of them. There is nothing to be read there, messages are lost, and to write
+ * to standard output fails, as nobody has it. */
 void cli_fill_streams(void);
 
 /* As many open files as the system lets us have: a connection is one, or two, and the default

@@ -119,6 +119,15 @@ served() {
 	! grep -q close talker
 }
 
+@test "at the end who does not answer the close is not waited for, and no record is said to be lost" {
+	stored --stop-timeout 0.5
+	begin as w1 -T 20 <<<$'{"action":"ping"}\n!expect 1\n!stall\n!expect 9' >stalled
+	until_true grep -q success stalled
+	stop_wsd
+	grep 'not all clients took their leave in time' wsd.err
+	! grep settled wsd.err
+}
+
 @test "a peer that answers no pings is dropped, one that does is not" {
 	stored --ping-interval 1 --timeout 60
 	begin as w1 -w -C -T 30 >alive

@@ -473,6 +473,15 @@ heard() {
 	[ "$(monitor-query -d m.db -o cat | xargs)" = "one two" ]
 }
 
+@test "what goes to a standard output that is closed is not acknowledged" {
+	start bash -c 'exec monitor-wsd --no-auth --listen 127.0.0.1:0 2>wsd.err >&-'
+	wsd=$pid
+	the_port wsd.err
+	run -1 as w1 <<<"$(logs one)"
+	run -1 wait "$wsd"
+	grep 'standard output: Bad file descriptor' wsd.err
+}
+
 @test "when nobody reads the records any more the daemon says so and ends" {
 	start bash -c 'set -o pipefail; monitor-wsd --no-auth --listen 127.0.0.1:0 2>wsd.err | head -n 1'
 	both=$pid

@@ -263,8 +263,13 @@ void
 daemon_late(void *arg)
 {
 	struct parts *p = arg;
+	struct sink_stats sink;
 
-	log_say(LOG_WARNING, "not all was settled in time");
+	sink_stats(p->sink, &sink);
+	if (sink.unsettled_parcels > 0)
+		log_say(LOG_WARNING, "not all was settled in time");
+	else
+		log_say(LOG_NOTICE, "not all clients took their leave in time");
 	loop_stop(p->loop);
 }
 
