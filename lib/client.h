@@ -17,7 +17,8 @@
 struct client_settings {
 	const char *url;         /* ws://HOST[:PORT][/PATH], wss://...; port 9000 and path /ws where
 	                          * there are none */
-	const char *token_file;  /* the token, as JSON (a signed one) or bare; NULL: none */
+	const char *token_file;  /* the token, as JSON (a signed one) or bare; NULL: none. It is read
+	                          * again for each connection */
 	const char *token;       /* or the token itself (from the environment) */
 	const char *ca;          /* PEM file that vouches for the server; NULL: the system's */
 	const char *cert, *key;  /* our own certificate, PEM files; NULL: none */

@@ -145,6 +145,25 @@ some_stored() { [ "$(monitor-query -d m.db -W w3 --count)" -ge "$1" ]; }
 	[[ $output == *"Invalid token"* && $output != *another-secret* ]]
 }
 
+@test "who connects again shows the token that the file holds by then" {
+	monitor-wsd --new-token w1 --tokens tokens >first
+	monitor-wsd --new-token w1 --tokens tokens >second
+	wsd -d m.db --tokens tokens -- monitor-ingest --quiet --ack -d m.db
+	cp first token
+	start monitor-query --url "ws://127.0.0.1:$port" --token-file token -f -o cat >got 2>said
+	follower=$pid
+	until_true grep -q . got
+	cp second token
+	sed -i 1d tokens
+	kill -HUP "$wsd"
+	until_true grep -q reloaded wsd.err
+	monitor-ingest -q --url "ws://127.0.0.1:$port" --token-file second \
+		<<<'{"level":0,"time":0,"sender":"s","message":"after that"}'
+	until_true grep -qx 'after that' got
+	kill "$follower"
+	wait "$follower"
+}
+
 @test "over TLS the daemon must be who it says it is" {
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -days 2 \
 		-addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout server.key -out server.crt 2>/dev/null

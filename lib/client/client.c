@@ -12,8 +12,8 @@
 #include "when.h"
 
 struct client {
-	struct client_settings settings;   /* with `name` for its URL, and no token */
-	char *name;
+	struct client_settings settings;   /* with the next two, and no token */
+	char *name, *token_file;
 	struct client_url url;
 	struct buf auth;           /* the message that shows the token; empty: there is none */
 	struct wslink *link;
@@ -33,12 +33,15 @@ client_new(const struct client_settings *settings, struct error *e)
 	    client_auth_message(settings, &c->auth, e) == -1 ||
 	    client_check(settings, &c->url, c->auth.len > 0, e) == -1)
 		goto fail;
-	if ((c->name = strdup(settings->url)) == NULL) {
+	if ((c->name = strdup(settings->url)) == NULL || (settings->token_file != NULL &&
+	    (c->token_file = strdup(settings->token_file)) == NULL)) {
 		error_memory(e);
 		goto fail;
 	}
 	c->settings = *settings;
 	c->settings.url = c->name;
+	c->settings.token_file = c->token_file;
+	c->settings.token = NULL;
 	if ((c->link = wslink_new(&c->settings, &c->url, e)) == NULL)
 		goto fail;
 	return c;
@@ -55,12 +58,11 @@ client_free(struct client **cp)
 	if (c == NULL)
 		return;
 	wslink_free(&c->link);
-	if (c->auth.cap > 0)
-		explicit_bzero(c->auth.data, c->auth.cap);
-	buf_free(&c->auth);
+	client_wipe(&c->auth);
 	buf_free(&c->received);
 	free(c->url.path);
 	free(c->name);
+	free(c->token_file);
 	free(c);
 	*cp = NULL;
 }
@@ -191,6 +193,7 @@ authenticate(struct client *c, double until, struct error *e)
 
 	if (c->auth.len == 0)
 		return 0;
+	client_renew_auth(&c->settings, &c->auth);
 	if (send_until(c, (struct str){ c->auth.data, c->auth.len }, until, e) == -1)
 		return -1;
 	while (rc == 0) {

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "json.h"
@@ -129,6 +130,14 @@ read_token(const char *path, struct buf *b, struct error *e)
 	return n == -1 ? -1 : 0;
 }
 
+void
+client_wipe(struct buf *b)
+{
+	if (b->cap > 0)
+		explicit_bzero(b->data, b->cap);
+	buf_free(b);
+}
+
 static bool
 is_space(char c)
 {
@@ -187,10 +196,24 @@ client_auth_message(const struct client_settings *s, struct buf *message, struct
 		goto out;
 	rc = buf_add(message, "}", 1) == -1 ? error_memory(e) : 0;
 out:
-	if (file.cap > 0)
-		explicit_bzero(file.data, file.cap);
-	buf_free(&file);
+	client_wipe(&file);
 	return rc;
+}
+
+void
+client_renew_auth(const struct client_settings *s, struct buf *message)
+{
+	struct buf fresh = { 0 }, old = *message;
+	struct stat st;
+
+	/* A pipe has said all that it had to say. */
+	if (s->token_file == NULL || stat(s->token_file, &st) == -1 || !S_ISREG(st.st_mode))
+		return;
+	if (client_auth_message(s, &fresh, NULL) == 0) {
+		*message = fresh;
+		fresh = old;
+	}
+	client_wipe(&fresh);
 }
 
 /* ---- all of it ------------------------------------------------------------ */

@@ -32,6 +32,13 @@ int client_url_parse(const char *text, struct client_url *u, struct error *e);
 int client_auth_message(const struct client_settings *settings, struct buf *message,
     struct error *e);
 
+/* The same anew, in its place, from the token's file, where there is one: whoever lives for
+ * long outlives a signed token. What cannot be read leaves the one that there was. */
+void client_renew_auth(const struct client_settings *settings, struct buf *message);
+
+/* What has held a token is wiped, and freed. */
+void client_wipe(struct buf *b);
+
 /* Do the settings make sense together, and are the files there? */
 int client_check(const struct client_settings *settings, const struct client_url *u, bool token,
     struct error *e);
