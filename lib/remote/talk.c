@@ -134,6 +134,18 @@ take_news(struct talk *t, struct str value)
 		eventfd_write(t->news_fd, 1);
 }
 
+static enum error_kind
+kind_of(struct str comment)
+{
+	static const char denied[] = "Only wds can", busy[] = ", try again";
+	size_t n = sizeof(busy) - 1;
+
+	if (comment.len >= sizeof(denied) - 1 && memcmp(comment.data, denied, sizeof(denied) - 1) == 0)
+		return ERROR_DENIED;
+	return comment.len >= n && memcmp(comment.data + comment.len - n, busy, n) == 0 ? ERROR_BUSY :
+	    ERROR_INVALID;
+}
+
 /* The daemon's reason, and nothing in it that acts on a terminal. */
 static int
 refused(struct talk *t, struct str value, struct error *e)
@@ -148,8 +160,7 @@ refused(struct talk *t, struct str value, struct error *e)
 		text[i] = (unsigned char)comment.data[i] < ' ' || comment.data[i] == 0x7f ? '?' :
 		    comment.data[i];
 	text[n] = '\0';
-	return error_set(e, strncmp(text, "Only wds can", 12) == 0 ? ERROR_DENIED : ERROR_INVALID,
-	    "%s: %s", t->url, n > 0 ? text : "the request failed");
+	return error_set(e, kind_of(comment), "%s: %s", t->url, n > 0 ? text : "the request failed");
 }
 
 static void

@@ -381,6 +381,11 @@ test_refusal(void)
 	tap_ok(a != NULL && answer_next(a, &r, &e) == -1 && e.kind == ERROR_INVALID &&
 	    strstr(e.text, "another store") != NULL, "a refusal: %s", e.text);
 	answer_close(&a);
+	d.comment = "The store is busy, try again";
+	a = store_ask(far, &q, &e);
+	tap_ok(a != NULL && answer_next(a, &r, &e) == -1 && e.kind == ERROR_BUSY &&
+	    strstr(e.text, "is busy") != NULL, "one that may pass: %s", e.text);
+	answer_close(&a);
 	store_close(&far);
 	fake_daemon_stop(&d);
 }
