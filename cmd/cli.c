@@ -281,6 +281,20 @@ cli_raise_files(void)
 	}
 }
 
+/* From the first '@' to the last of those that may end a name and password: one that has an '@' or '/'
+ * that is not written as %40 or %2F is hidden, too. */
+static size_t
+end_of_password(const char *user)
+{
+	size_t end = strcspn(user, "@"), n = end;
+
+	while (user[n] == '@') {
+		end = n;
+		n += 1 + strcspn(user + n + 1, "@?");
+	}
+	return end;
+}
+
 /* Everyone may list a program's arguments: let them find no password there. */
 static void
 hide_password(char *url)
@@ -288,10 +302,10 @@ hide_password(char *url)
 	char *user = strstr(url, "://"), *p = url;
 	size_t n, name;
 
-	if (user != NULL && user[3 + (n = strcspn(user + 3, "@/"))] == '@' &&
+	if (user != NULL && user[3 + (n = end_of_password(user + 3))] == '@' &&
 	    (name = strcspn(user + 3, ":")) < n)
 		memset(user + 3 + name + 1, 'x', n - name - 1);
-	while ((p = strstr(p, "password")) != NULL) {
+	while ((p = strcasestr(p, "password")) != NULL) {   /* PGPASSWORD=, too */
 		p += strlen("password");
 		if (p[n = strspn(p, " ")] == '=')
 			memset(p + n + 1, 'x', strlen(p + n + 1));
@@ -328,6 +342,23 @@ take_url(char *option)
 	taken = copy_of(option);
 	hide_password(option);
 	return taken;
+}
+
+char *const *
+cli_command(char **words)
+{
+	static char **command;
+	size_t n = 0;
+
+	while (words[n] != NULL)
+		n++;
+	if ((command = calloc(n + 1, sizeof(*command))) == NULL)
+		cli_die(EXIT_ERROR, "out of memory");
+	for (size_t i = 0; i < n; i++) {
+		command[i] = copy_of(words[i]);
+		hide_password(words[i]);
+	}
+	return command;
 }
 
 /* NULL if it is not set, or empty. */

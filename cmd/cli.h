@@ -101,6 +101,10 @@ const char *cli_store(char *option);
  * MONITOR_STORE, else `otherwise`. */
 const char *cli_read_store(const char *otherwise);
 
+/* A command that stands in the arguments: a copy, which lasts as long as the program. Where it stands
+ * for all to see, passwords are overwritten. */
+char *const *cli_command(char **words);
+
 /* A URL for messages: without the password that may be in it. Caller frees. */
 char *cli_shown(const char *url);
 

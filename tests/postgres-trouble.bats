@@ -244,6 +244,13 @@ serve_file() {
 	ingester=$pid
 	start monitor-query -d "$URL" -f >out.query 2>err.query
 	until_true eval '! grep -sq "$SECRET" "/proc/$pid/cmdline" "/proc/$ingester/cmdline"'
+	start monitor-wsd --no-auth --listen 127.0.0.1:0 -d "$URL" -- monitor-ingest --ack -d "$URL" 2>err.wsd
+	until_true grep -q 'listening on' err.wsd
+	[ "$(cat "/proc/$pid/cmdline" | tr '\0' '\n' | grep -c 'writer.*:xxx')" = 2 ]
+	until_true eval '! grep -sq "$SECRET" "/proc/$pid/cmdline" "/proc/$(pgrep -P "$pid")/cmdline"'
+	start monitor-zmq serve -d "$URL" --bind tcp://127.0.0.1:0 -- monitor-ingest --ack -d "$URL" 2>err.zmq
+	until_true grep -q 'listening on' err.zmq
+	[ "$(cat "/proc/$pid/cmdline" | tr '\0' '\n' | grep -c 'writer.*:xxx')" = 2 ]
 	server halt
 	records 1 >open
 	run monitor-query -d "$URL"
@@ -255,4 +262,16 @@ serve_file() {
 	until_true grep -q 'monitor-ingest: ' err.ingest
 	no_secret
 	server resume
+}
+
+@test "a password with a character that a URI has other uses for is not shown in pieces" {
+	records 1 >one
+	for secret in open/sesame op@n/sesame 'op@open/same' 'open?s@same' open:s/same; do
+		start monitor-query -d "postgresql://writer:$secret@$ADDRESS/monitor" -f >out 2>err
+		until_true eval '! grep -sqE "open|op@n|same" "/proc/$pid/cmdline" || [ -s err ]'
+		run timeout 20 monitor-query -d "postgresql://writer:$secret@$ADDRESS/monitor"
+		[[ $status != 0 && $output != *open* && $output != *same* && $output != *op@n* ]]
+	done
+	run -2 timeout 20 monitor-ingest -d "postgresql://writer:open/sesame@$ADDRESS/monitor" one   # which does not wait
+	[[ $output == "monitor-ingest: postgresql://writer/$ADDRESS/monitor: invalid integer value"*"written %2F"* ]]
 }

@@ -294,7 +294,7 @@ settings_parse(struct settings *s, int argc, char **argv)
 	if (optind < argc) {
 		if (strcmp(argv[optind - 1], "--") != 0)
 			cli_usage("%s: a sink's command stands behind --", argv[optind]);
-		s->command = argv + optind;
+		s->command = cli_command(argv + optind);
 	}
 	if (s->store == NULL)
 		s->store = cli_read_store(NULL);

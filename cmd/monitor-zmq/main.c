@@ -67,14 +67,14 @@ run_bare(int argc, char **argv)
 }
 
 /* Cut off what stands behind "--". */
-static char **
+static char *const *
 cut_command(int *argc, char **argv)
 {
 	for (int i = 2; i < *argc; i++) {
 		if (strcmp(argv[i], "--") == 0) {
 			*argc = i;
 			argv[i] = NULL;
-			return argv + i + 1;
+			return cli_command(argv + i + 1);
 		}
 	}
 	return NULL;
@@ -83,7 +83,7 @@ cut_command(int *argc, char **argv)
 static int
 run_verb(const struct verb *v, int argc, char **argv)
 {
-	char **command = v->command ? cut_command(&argc, argv) : NULL;
+	char *const *command = v->command ? cut_command(&argc, argv) : NULL;
 	char program[32];
 	struct cli cli = {
 		.program = program,

@@ -124,14 +124,36 @@ option(const PQconninfoOption *options, const char *keyword)
 	return NULL;
 }
 
+#define ESCAPE_THEM "(a '/' in a password is written %2F, an '@' %40)"
+
+/* A URI in which nobody can tell what is password and what is host. */
+static bool
+is_ambiguous(const char *conninfo)
+{
+	const char *at = strncmp(conninfo, "postgres", 8) == 0 ? strstr(conninfo, "://") : NULL;
+
+	if (at == NULL || (at = strchr(at, '@')) == NULL)
+		return false;
+	return at[1 + strcspn(at + 1, "@?")] == '@';
+}
+
+/* In a URI whose password has a '/' or '@' that is not escaped, libpq takes a part of the password for
+ * one of a name: what stands before an '@' is shown to nobody. */
+static const char *
+shown(const PQconninfoOption *options, const char *keyword)
+{
+	const char *value = options == NULL ? NULL : option(options, keyword);
+	const char *at = value == NULL ? NULL : strrchr(value, '@');
+
+	return at != NULL ? at + 1 : value;
+}
+
 /* Of these only what says where it is. */
 void
 pq_describe(const char *conninfo, char *text, size_t size)
 {
 	PQconninfoOption *o = PQconninfoParse(conninfo, NULL);
-	const char *host = o == NULL ? NULL : option(o, "host");
-	const char *database = o == NULL ? NULL : option(o, "dbname");
-	const char *service = o == NULL ? NULL : option(o, "service");
+	const char *host = shown(o, "host"), *database = shown(o, "dbname"), *service = shown(o, "service");
 
 	if (service != NULL)
 		snprintf(text, size, "postgresql service %s", service);
@@ -198,6 +220,8 @@ start(const struct wish *w, const PQconninfoOption *last, struct error *e)
 	if (said == NULL)
 		error_set(e, ERROR_USAGE, "not a connection string: %.*s...",
 		    why != NULL ? public_length(why) : 0, why != NULL ? why : "");
+	else if (is_ambiguous(w->conninfo))
+		error_set(e, ERROR_USAGE, "not a connection string: more than one '@' %s", ESCAPE_THEM);
 	else if (env == NULL)
 		error_memory(e);
 	else {
@@ -288,15 +312,20 @@ find_state(const char *text)
 static const struct {
 	const char *words, *and;
 	enum error_kind kind;
+	bool quotes;   /* what may be a piece of a password */
 } refusals[] = {
-	{ "authentication failed", "", ERROR_DENIED },         /* a pooler's */
-	{ "database \"", "does not exist", ERROR_ABSENT },
-	{ "no password supplied", "", ERROR_DENIED },          /* libpq's own */
-	{ "certificate verify failed", "", ERROR_DENIED },
-	{ "server certificate", "", ERROR_DENIED },
-	{ "certificate file", "", ERROR_DENIED },
-	{ "SSL was required", "", ERROR_DENIED },
-	{ "definition of service", "", ERROR_USAGE },
+	{ "authentication failed", "", ERROR_DENIED, false },         /* a pooler's */
+	{ "database \"", "does not exist", ERROR_ABSENT, false },
+	{ "no password supplied", "", ERROR_DENIED, false },          /* libpq's own */
+	{ "certificate verify failed", "", ERROR_DENIED, false },
+	{ "server certificate", "", ERROR_DENIED, false },
+	{ "certificate file", "", ERROR_DENIED, false },
+	{ "SSL was required", "", ERROR_DENIED, false },
+	{ "definition of service", "", ERROR_USAGE, false },
+	{ "invalid ", " for connection option \"", ERROR_USAGE, true },
+	{ "invalid ", " value: \"", ERROR_USAGE, true },
+	{ "invalid port number: \"", "", ERROR_USAGE, true },
+	{ "could not match ", " to ", ERROR_USAGE, false },           /* as many ports as hosts */
 };
 
 /* Why it did not come about. What is not known may pass. */
@@ -305,15 +334,20 @@ connect_error(struct pq *q, struct error *e)
 {
 	const char *text = PQerrorMessage(q->conn), *state = find_state(text);
 	enum error_kind kind = state != NULL ? kind_of(state) : ERROR_BUSY;
+	bool quotes = false;
 
 	if (kind == ERROR_SYSTEM)
 		kind = ERROR_BUSY;
-	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
-		if (strstr(text, refusals[i].words) != NULL && strstr(text, refusals[i].and) != NULL)
-			kind = refusals[i].kind;
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		if (strstr(text, refusals[i].words) == NULL || strstr(text, refusals[i].and) == NULL)
+			continue;
+		kind = refusals[i].kind;
+		quotes = state == NULL && refusals[i].quotes;
+	}
 	if (state != NULL)
 		text = state + STATE_SIZE + 2;
-	return error_set(e, kind, "%s: %.*s", q->where, first_line(text), text);
+	return error_set(e, kind, "%s: %.*s%s", q->where, quotes ? public_length(text) : first_line(text), text,
+	    quotes ? "... " ESCAPE_THEM : "");
 }
 
 /* Notices ("... does not exist, skipping") are nobody's business, warnings are the caller's. */
