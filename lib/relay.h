@@ -28,7 +28,10 @@
 #include "str.h"
 
 #define RELAY_RUN_SIZE 16             /* random bytes that stand for one run of a program */
-#define RELAY_BATCH ((size_t)64 << 10)   /* bytes of lines in a batch, but for a longer line */
+/* Bytes of lines in a batch, but for a longer line: so many, or a 16th of the credit at a welcome,
+ * but not beyond the second. */
+#define RELAY_BATCH ((size_t)64 << 10)
+#define RELAY_BATCH_MOST ((size_t)256 << 10)
 #define RELAY_LINES_HEAD 24           /* bytes in front of a batch */
 
 enum relay_type {

@@ -43,6 +43,12 @@ void relay_push_finish(struct relay_push *r);
 bool relay_push_next(struct relay_push *r, double now, struct str *message);
 void relay_push_sent(struct relay_push *r, double now);
 
+/* Whoever sends that message without a copy holds it until relay_push_let_go(), which may be called
+ * on any thread, after relay_push_free() too: `held` is what the first of these gave. NULL: it is
+ * to be copied, and short. */
+void *relay_push_hold(struct relay_push *r, struct str message);
+void relay_push_let_go(void *message, void *held);
+
 /* When relay_push_next() may have one though nothing has happened. */
 double relay_push_due(const struct relay_push *r);
 

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define PIECE ((size_t)64 << 10)
+#define PIECE ((size_t)256 << 10)
 
 int
 input_read(struct input *in, struct str *piece, struct error *e)

@@ -21,7 +21,8 @@
 
 #define MAX_MESSAGE ((uint64_t)8 << 20)
 #define ROOM ((uint64_t)16 << 20)   /* as push keeps: see there */
-#define AT_ONCE 16             /* batches taken in a row */
+#define AT_ONCE 16             /* messages taken in a row, */
+#define BYTES_AT_ONCE ((size_t)1 << 20)   /* and about so much */
 #define TICK 0.25              /* seconds, while there is something to do */
 #define WORD 3.0               /* seconds of silence: a pusher's patience is five times that */
 
@@ -138,11 +139,13 @@ static int
 take_messages(struct pull *p, struct error *e)
 {
 	struct parcel m;
+	size_t bytes = 0;
 	int r = 1;
 
-	for (int i = 0; i < AT_ONCE; i++) {
+	for (int i = 0; i < AT_ONCE && bytes < BYTES_AT_ONCE; i++) {
 		if ((r = socket_receive(p->socket, &m, e)) != 1)
 			break;
+		bytes += m.body.len;
 		take_message(p, &m);
 	}
 	return r == -1 ? -1 : 0;

@@ -174,11 +174,13 @@ take_messages(struct push *p, struct error *e)
 static int
 send_messages(struct push *p, struct error *e)
 {
-	struct str message;
+	struct parcel m = { .extra = 0 };
 	int r = 1;
 
-	while (relay_push_next(p->relay, when_ticks(), &message)) {
-		r = socket_send(p->socket, &(struct parcel){ .body = message }, NULL, e);
+	while (relay_push_next(p->relay, when_ticks(), &m.body)) {
+		m.held = relay_push_hold(p->relay, m.body);
+		m.let_go = m.held != NULL ? relay_push_let_go : NULL;
+		r = socket_send(p->socket, &m, NULL, e);
 		if (r != 1)
 			break;
 		relay_push_sent(p->relay, when_ticks());

@@ -421,6 +421,26 @@ raw_receive(struct raw *r, struct parcel *p, struct error *e)
 	return 1;
 }
 
+static int
+send_body(struct raw *r, const struct parcel *p)
+{
+	zmq_msg_t body;
+	int result;
+
+	if (p->let_go == NULL)
+		return zmq_send(r->socket, p->body.data, p->body.len, ZMQ_DONTWAIT);
+	if (zmq_msg_init_data(&body, (char *)p->body.data, p->body.len, p->let_go, p->held) == -1) {
+		p->let_go((char *)p->body.data, p->held);
+		return -1;
+	}
+	if ((result = zmq_msg_send(&body, r->socket, ZMQ_DONTWAIT)) == -1) {
+		int error = zmq_errno();
+		zmq_msg_close(&body);   /* which lets go of it */
+		errno = error;
+	}
+	return result;
+}
+
 int
 raw_send(struct raw *r, const struct parcel *p, bool *gone, struct error *e)
 {
@@ -433,7 +453,7 @@ raw_send(struct raw *r, const struct parcel *p, bool *gone, struct error *e)
 	if (result != -1 && r->router && p->delimiter)
 		result = zmq_send(r->socket, "", 0, more);
 	if (result != -1)
-		result = zmq_send(r->socket, p->body.data, p->body.len, ZMQ_DONTWAIT);
+		result = send_body(r, p);
 	if (result != -1)
 		return 1;
 	*gone = zmq_errno() == EHOSTUNREACH;

@@ -65,6 +65,10 @@ struct parcel {
 	bool delimiter;           /* ROUTER: an empty frame stands before the body, as REQ has it;
 	                           * an answer needs it, too */
 	struct str body;
+	/* sent: unless NULL, the body is not copied, and let go of by a call of this, on any thread,
+	 * whether it could be sent or not */
+	void (*let_go)(void *body, void *held);
+	void *held;
 	/* received from a ROUTER: who it is, for a person and as a source's prefix: "curve:" and
 	 * 40 characters of Z85, or "tcp:ADDRESS", or (of this machine) "uid:NUMBER" */
 	struct str peer;

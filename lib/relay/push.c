@@ -1,10 +1,18 @@
 #include "relay_push.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 
 #define PACE 0.1   /* seconds between two greetings that were asked for */
+
+/* What is sent of a batch. Whoever sends it may hold it for longer than there is a batch, on
+ * another thread; while somebody does, it stays as it is. */
+struct text {
+	atomic_uint holders;
+	struct buf buf;        /* RELAY_LINES_HEAD bytes, and the lines */
+};
 
 struct batch {
 	TAILQ_ENTRY(batch) next;
@@ -12,7 +20,7 @@ struct batch {
 	size_t lines;
 	bool sealed;           /* it may be on its way: nothing is added any more */
 	bool sent;             /* ever */
-	struct buf message;    /* RELAY_LINES_HEAD bytes, and the lines */
+	struct text *text;
 };
 
 struct relay_push {
@@ -25,6 +33,7 @@ struct relay_push {
 	struct batch *unsent;  /* the first that is not, in this greeting */
 	uint64_t number;       /* of the next new batch */
 	uint64_t credit, spent;
+	size_t full;           /* bytes of lines from which on nothing is added to a batch */
 	uint64_t heard;        /* answers, in this greeting */
 	size_t held;
 	bool finishing, welcomed;
@@ -44,6 +53,7 @@ relay_push_new(const unsigned char run[RELAY_RUN_SIZE], double patience, struct 
 	memcpy(r->run, run, RELAY_RUN_SIZE);
 	r->patience = patience;
 	r->due = INFINITY;
+	r->full = RELAY_BATCH;
 	TAILQ_INIT(&r->batches);
 	return r;
 }
@@ -51,7 +61,40 @@ relay_push_new(const unsigned char run[RELAY_RUN_SIZE], double patience, struct 
 static size_t
 size_of(const struct batch *b)
 {
-	return sizeof(*b) + b->message.cap;
+	return sizeof(*b) + sizeof(*b->text) + b->text->buf.cap;
+}
+
+static size_t
+bytes_of(const struct batch *b)
+{
+	return b->text->buf.len - RELAY_LINES_HEAD;
+}
+
+/* One that has room for so many bytes of lines, and one holder. NULL: no memory. */
+static struct text *
+text_new(size_t bytes)
+{
+	struct text *t = calloc(1, sizeof(*t));
+
+	if (t == NULL || buf_reserve(&t->buf, RELAY_LINES_HEAD + bytes) == -1) {
+		free(t);
+		return NULL;
+	}
+	t->buf.len = RELAY_LINES_HEAD;
+	atomic_init(&t->holders, 1);
+	return t;
+}
+
+void
+relay_push_let_go(void *message, void *held)
+{
+	struct text *t = held;
+
+	(void)message;
+	if (atomic_fetch_sub(&t->holders, 1) > 1)
+		return;
+	buf_free(&t->buf);
+	free(t);
 }
 
 static void
@@ -62,8 +105,8 @@ drop_first(struct relay_push *r)
 	TAILQ_REMOVE(&r->batches, b, next);
 	r->held -= size_of(b);
 	r->stats.unsettled_lines -= b->lines;
-	r->stats.unsettled_bytes -= b->message.len - RELAY_LINES_HEAD;
-	buf_free(&b->message);
+	r->stats.unsettled_bytes -= bytes_of(b);
+	relay_push_let_go(NULL, b->text);
 	free(b);
 }
 
@@ -89,7 +132,7 @@ begun(struct relay_push *r)
 {
 	struct batch *b = TAILQ_LAST(&r->batches, batches);
 
-	return b == NULL || b->sealed || b->message.len - RELAY_LINES_HEAD >= RELAY_BATCH ? NULL : b;
+	return b == NULL || b->sealed || bytes_of(b) >= r->full ? NULL : b;
 }
 
 static struct batch *
@@ -97,11 +140,10 @@ begin(struct relay_push *r, size_t bytes)
 {
 	struct batch *b = calloc(1, sizeof(*b));
 
-	if (b == NULL || buf_reserve(&b->message, RELAY_LINES_HEAD + bytes) == -1) {
+	if (b == NULL || (b->text = text_new(bytes)) == NULL) {
 		free(b);
 		return NULL;
 	}
-	b->message.len = RELAY_LINES_HEAD;
 	b->number = r->number++;
 	TAILQ_INSERT_TAIL(&r->batches, b, next);
 	if (r->unsent == NULL)
@@ -125,14 +167,11 @@ fitting(struct str lines, size_t room)
 static int
 append(struct relay_push *r, struct batch *b, struct str lines)
 {
-	size_t count = str_count_lines(lines);
+	size_t count = str_count_lines(lines), had = size_of(b);
 
-	r->held -= size_of(b);
-	if (buf_add_str(&b->message, lines) == -1) {
-		r->held += size_of(b);
+	if (buf_add_str(&b->text->buf, lines) == -1)
 		return -1;
-	}
-	r->held += size_of(b);
+	r->held += size_of(b) - had;
 	b->lines += count;
 	r->stats.unsettled_lines += count;
 	r->stats.unsettled_bytes += lines.len;
@@ -147,10 +186,10 @@ relay_push_add(struct relay_push *r, struct str lines, struct error *e)
 
 	while (lines.len > 0) {
 		b = begun(r);
-		n = b == NULL ? 0 : fitting(lines, RELAY_BATCH + RELAY_LINES_HEAD - b->message.len);
+		n = b == NULL ? 0 : fitting(lines, r->full - bytes_of(b));
 		if (n == 0) {
 			/* A line that is longer than a batch is one by itself. */
-			if ((n = fitting(lines, RELAY_BATCH)) == 0)
+			if ((n = fitting(lines, r->full)) == 0)
 				n = (size_t)((char *)memchr(lines.data, '\n', lines.len) + 1 - lines.data);
 			if ((b = begin(r, n)) == NULL)
 				return error_memory(e);
@@ -243,17 +282,49 @@ say_greeting(struct relay_push *r, struct str *message)
 	return say(r, &f, message);
 }
 
+/* What somebody holds is not written to: in its place comes a copy. */
+static int
+let_alone(struct batch *b)
+{
+	struct text *copy;
+
+	if (atomic_load(&b->text->holders) == 1)
+		return 0;
+	if ((copy = text_new(bytes_of(b))) == NULL)
+		return -1;
+	(void)buf_add(&copy->buf, b->text->buf.data + RELAY_LINES_HEAD, bytes_of(b));
+	relay_push_let_go(NULL, b->text);
+	b->text = copy;
+	return 0;
+}
+
 static bool
 say_lines(struct relay_push *r, struct str *message)
 {
 	struct batch *b = r->unsent;
+	size_t had;
 
 	if (b == NULL || r->spent >= r->credit)
 		return false;
+	had = size_of(b);
+	if (let_alone(b) == -1)
+		return false;   /* as above */
+	r->held = r->held - had + size_of(b);
 	b->sealed = true;
-	relay_write_lines_head(b->message.data, r->greeting, b->number);
-	*message = (struct str){ b->message.data, b->message.len };
+	relay_write_lines_head(b->text->buf.data, r->greeting, b->number);
+	*message = (struct str){ b->text->buf.data, b->text->buf.len };
 	return true;
+}
+
+void *
+relay_push_hold(struct relay_push *r, struct str message)
+{
+	struct text *t = r->unsent != NULL ? r->unsent->text : NULL;
+
+	if (t == NULL || t->buf.data != message.data)
+		return NULL;
+	atomic_fetch_add(&t->holders, 1);
+	return t;
 }
 
 bool
@@ -283,7 +354,7 @@ relay_push_sent(struct relay_push *r, double now)
 		relay_push_disconnected(r);   /* that was the end */
 	} else {
 		r->stats.resent += b->sent ? b->lines : 0;
-		r->spent += b->message.len - RELAY_LINES_HEAD;
+		r->spent += bytes_of(b);
 		r->unsent = TAILQ_NEXT(b, next);
 		b->sent = true;
 	}
@@ -300,6 +371,7 @@ welcome(struct relay_push *r, const struct relay_frame *f)
 	memcpy(r->puller, f->run, RELAY_RUN_SIZE);
 	r->state = OPEN;
 	r->credit = f->credit;
+	r->full = (size_t)fmin(fmax((double)f->credit / 16, RELAY_BATCH), RELAY_BATCH_MOST);
 }
 
 static int
@@ -311,7 +383,7 @@ settle(struct relay_push *r, const struct relay_frame *f, struct error *e)
 		return error_set(e, ERROR_INVALID, "the puller has settled what was not sent");
 	while ((b = TAILQ_FIRST(&r->batches)) != NULL && b->number < f->number) {
 		r->stats.lines += b->lines;
-		r->stats.bytes += b->message.len - RELAY_LINES_HEAD;
+		r->stats.bytes += bytes_of(b);
 		drop_first(r);
 	}
 	if (f->credit > r->credit)

@@ -75,7 +75,7 @@ relay_read(struct str message, struct relay_frame *out, struct error *e)
 	if (s.len == 0 ? out->type == RELAY_LINES : s.data[s.len - 1] != '\n')
 		return error_set(e, ERROR_INVALID, "a message between push and pull without whole lines");
 	/* What it takes to read a batch is what others have to wait. */
-	if (out->type == RELAY_LINES && s.len > RELAY_BATCH && memchr(s.data, '\n', s.len - 1) != NULL)
+	if (out->type == RELAY_LINES && s.len > RELAY_BATCH_MOST && memchr(s.data, '\n', s.len - 1) != NULL)
 		return error_set(e, ERROR_INVALID, "a message between push and pull of too many lines");
 	return 0;
 }

@@ -322,8 +322,11 @@ ssize_t
 sink_link_send(struct sink_link *l, struct iovec *iov, size_t count)
 {
 	struct msghdr message = { .msg_iov = iov, .msg_iovlen = count };
+	size_t bytes = 0;
 	ssize_t n;
 
+	for (size_t i = 0; i < count; i++)
+		bytes += iov[i].iov_len;
 	do {
 		if (l->socket)
 			n = sendmsg(l->in, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -332,9 +335,12 @@ sink_link_send(struct sink_link *l, struct iovec *iov, size_t count)
 		else
 			n = writev(l->in, iov, (int)count);
 	} while (n == -1 && errno == EINTR);
-	if (n > 0 || (n == -1 && errno != EAGAIN))
+	if (n == (ssize_t)bytes || (n > 0 && is_plain(l)) || (n == -1 && errno != EAGAIN))
 		return n;
-	return set_blocked(l, true);
+	/* Where not all went there is room for no more. */
+	if (set_blocked(l, true) == -1)
+		return -1;
+	return n > 0 ? n : 0;
 }
 
 bool

@@ -108,9 +108,9 @@ is_batch(size_t each, size_t count)
 static void
 sizes(void)
 {
-	tap_ok(is_batch(1, RELAY_BATCH), "a batch may be as long as that");
-	tap_ok(is_batch(RELAY_BATCH + 1, 1), "and longer if it is one line");
-	tap_ok(!is_batch(1, RELAY_BATCH + 1), "but not if it is several");
+	tap_ok(is_batch(1, RELAY_BATCH_MOST), "a batch may be as long as that");
+	tap_ok(is_batch(RELAY_BATCH_MOST + 1, 1), "and longer if it is one line");
+	tap_ok(!is_batch(1, RELAY_BATCH_MOST + 1), "but not if it is several");
 }
 
 int

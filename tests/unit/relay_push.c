@@ -278,6 +278,70 @@ batches(void)
 	relay_push_free(&r);
 }
 
+/* A larger credit, larger batches, as far as they may be. */
+static void
+batches_grow(void)
+{
+	static const struct { uint64_t credit; size_t longest; const char *title; } cases[] = {
+		{ 1, RELAY_BATCH, "whose puller has little room is sent small batches" },
+		{ RELAY_BATCH * 32, RELAY_BATCH * 2, "a batch is a 16th of the room" },
+		{ 1 << 30, RELAY_BATCH_MOST, "and no larger than may be" },
+	};
+	struct buf lines = { 0 };
+
+	for (int i = 0; i < 10000; i++)
+		buf_printf(&lines, "%0*d\n", 99, i);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct relay_push *r = begin();
+		struct str message;
+		struct error e;
+
+		relay_push_connected(r);
+		sends(r, 1, "G1.0 ", "it greets");
+		welcome(r, 1, cases[i].credit, 1);
+		relay_push_add(r, (struct str){ lines.data, lines.len }, &e);
+		tap_ok(relay_push_next(r, 1, &message) && message.len <= cases[i].longest + RELAY_LINES_HEAD &&
+		    message.len > cases[i].longest - 100, "%s", cases[i].title);
+		relay_push_free(&r);
+	}
+	buf_free(&lines);
+}
+
+/* A message that somebody holds stays as it is. */
+static void
+held(void)
+{
+	struct relay_push *r = begin();
+	struct str first, second;
+	struct relay_frame f;
+	struct error e;
+	void *one, *two;
+
+	relay_push_connected(r);
+	tap_ok(relay_push_next(r, 1, &first) && relay_push_hold(r, first) == NULL, "a greeting is not held");
+	relay_push_sent(r, 1);
+	welcome(r, 1, 100, 1);
+	add(r, "a\n");
+	tap_ok(relay_push_next(r, 1, &first) && (one = relay_push_hold(r, first)) != NULL, "lines may be");
+	relay_push_sent(r, 1);
+	add(r, "b\n");
+	relay_push_connected(r);
+	sends(r, 2, "G2.0 ", "it begins anew");
+	welcome(r, 2, 100, 2);
+	tap_ok(relay_push_next(r, 2, &second) && (two = relay_push_hold(r, second)) != NULL,
+	    "they are sent again");
+	tap_ok(relay_read(second, &f, &e) == 0 && f.greeting == 2 && str_equal(f.text, str_of("a\n")),
+	    "in the new greeting");
+	relay_push_sent(r, 2);
+	answer(r, 2, 0, 1, 100, 2, ACK);
+	tap_ok(stats_of(r).lines == 1 && relay_read(first, &f, &e) == 0 && f.greeting == 1 &&
+	    str_equal(f.text, str_of("a\n")), "what is held stays as it was, settled or not");
+	relay_push_let_go((char *)first.data, one);
+	relay_push_free(&r);
+	tap_ok(relay_read(second, &f, &e) == 0 && f.greeting == 2, "whatever has become of the pusher");
+	relay_push_let_go((char *)second.data, two);
+}
+
 int
 main(void)
 {
@@ -287,5 +351,7 @@ main(void)
 	silence();
 	nonsense();
 	batches();
+	batches_grow();
+	held();
 	return tap_done();
 }

@@ -2,6 +2,7 @@
 #include "socket.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -246,6 +247,42 @@ foreign(void)
 	socket_free(&router);
 }
 
+static atomic_uint let_go_calls;
+
+static void
+let_go(void *body, void *held)
+{
+	if (memcmp(body, held, 4) == 0)
+		atomic_fetch_add(&let_go_calls, 1);
+}
+
+/* A body that is not copied is let go of once. */
+static void
+lent(void)
+{
+	static const char body[] = "lent";
+	const struct parcel lent = { .body = str_of(body), .let_go = let_go, .held = (char *)body };
+	struct socket *dealer = open_socket(SOCKET_DEALER, "ipc://lent", false, NULL, NULL), *router;
+	const double end = now() + 10;
+	struct parcel m;
+	struct error e;
+	unsigned before;
+
+	tap_ok(socket_send(dealer, &lent, NULL, &e) == 0 && let_go_calls == 1,
+	    "what cannot be sent is let go of at once");
+	router = open_socket(SOCKET_ROUTER, "ipc://lent", true, NULL, NULL);
+	/* It is connected a moment before there is room. */
+	for (before = let_go_calls; socket_send(dealer, &lent, NULL, &e) == 0 && now() < end;
+	    before = let_go_calls)
+		hub_wait(hub, NULL, 0, 0.01, &e);
+	tap_ok(hear(router, &m, 10) && str_equal(m.body, str_of(body)), "it is sent");
+	while (let_go_calls == before && now() < end)
+		hub_wait(hub, NULL, 0, 0.01, &e);
+	tap_ok(let_go_calls == before + 1, "and let go of when that is done");
+	socket_free(&dealer);
+	socket_free(&router);
+}
+
 static void
 too_large(void)
 {
@@ -379,6 +416,7 @@ main(void)
 	names();
 	impostor();
 	foreign();
+	lent();
 	too_large();
 	admission();
 	endpoints();
