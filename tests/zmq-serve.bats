@@ -290,6 +290,25 @@ req() {
 	[ "$(figure serve.err sessions)" = 10000 ]
 }
 
+@test "while the sink takes nothing, requests wait in bounded memory, and are refused beyond that" {
+	mkfifo never
+	serve --room 1 -- sh -c 'exec cat <never'
+	"$PYTHON" - "$there" >out <<-'END'
+		import sys, zmq
+		socket = zmq.Context().socket(zmq.DEALER)
+		socket.connect(sys.argv[1])
+		record = {"level": 1, "time": 1, "sender": "s", "message": "x" * 900000}
+		for n in range(100):
+		    socket.send_json({"action": "uploadLogs", "watchdog": "w%d" % (n % 50), "logs": [record]})
+		for n in range(10):
+		    print(socket.recv_json()["comment"])
+	END
+	[ "$(sort -u out)" = "Too many requests at once, try again" ]
+	# Which keeps nobody from asking for something else.
+	run -0 req getLogs '"since":0'
+	[[ $output == *'"logs":[]'* ]]
+}
+
 @test "who takes nothing of what they have asked for is cut off" {
 	serve --heartbeat 1s
 	seq 20000 | sed 's/.*/{"watchdog":"w1","level":1,"time":&,"sender":"s","message":"some more text"}/' |

@@ -12,6 +12,8 @@
 #include "proto.h"
 #include "record.h"
 
+#define SHORT 4096   /* bytes of a request */
+
 TAILQ_HEAD(clients, client);
 
 /* Whose replies go where. */
@@ -49,6 +51,7 @@ struct desk {
 	struct clients clients;    /* who asked last is last */
 	struct clients ready, blocked;
 	size_t count;
+	size_t waiting_bytes;      /* of all clients */
 	bool stopped;
 	struct desk_stats stats;
 };
@@ -114,6 +117,20 @@ desk_wake(void *transport)
 		list(c, &c->desk->ready);
 }
 
+/* The next request that waits, which is the caller's now. */
+static struct request *
+take_waiting(struct client *c)
+{
+	struct request *r = STAILQ_FIRST(&c->waiting);
+
+	if (r == NULL)
+		return NULL;
+	STAILQ_REMOVE_HEAD(&c->waiting, next);
+	c->waiting_bytes -= r->len;
+	c->desk->waiting_bytes -= r->len;
+	return r;
+}
+
 static void
 drop(struct desk *d, struct client *c)
 {
@@ -124,10 +141,8 @@ drop(struct desk *d, struct client *c)
 	tdelete(c, &d->by_address, compare);
 	TAILQ_REMOVE(&d->clients, c, next);
 	d->count--;
-	while ((r = STAILQ_FIRST(&c->waiting)) != NULL) {
-		STAILQ_REMOVE_HEAD(&c->waiting, next);
+	while ((r = take_waiting(c)) != NULL)
 		free(r);
-	}
 	free(c);
 }
 
@@ -308,12 +323,23 @@ feed(struct client *c)
 {
 	struct request *r;
 
-	while ((r = STAILQ_FIRST(&c->waiting)) != NULL && session_reads(c->session)) {
-		STAILQ_REMOVE_HEAD(&c->waiting, next);
-		c->waiting_bytes -= r->len;
+	while (session_reads(c->session) && (r = take_waiting(c)) != NULL) {
 		session_receive(c->session, (struct str){ r->text, r->len }, true, true, false);
 		free(r);
 	}
+}
+
+/* Is there room for one more that waits, here or in its session, for the sink? Short ones are always
+ * let in, so that others can be asked for what is no upload. */
+static bool
+has_room(const struct desk *d, size_t len)
+{
+	struct serve_stats s;
+
+	if (len <= SHORT)
+		return true;
+	serve_stats(d->serve, &s);
+	return s.held_bytes + d->waiting_bytes + len <= d->settings.max_waiting_all;
 }
 
 /* False: there is no room. */
@@ -322,16 +348,20 @@ hand_over(struct desk *d, struct client *c, struct str body)
 {
 	struct request *r;
 
+	if (!has_room(d, body.len))
+		return false;
 	if (STAILQ_EMPTY(&c->waiting) && session_reads(c->session)) {
 		session_receive(c->session, body, true, true, false);
 		return true;
 	}
 	if (c->waiting_bytes + body.len > d->settings.max_waiting ||
+	    d->waiting_bytes + body.len > d->settings.max_waiting_all ||
 	    (r = malloc(sizeof(*r) + body.len)) == NULL)
 		return false;
 	r->len = body.len;
 	memcpy(r->text, body.data, body.len);
 	c->waiting_bytes += r->len;
+	d->waiting_bytes += r->len;
 	STAILQ_INSERT_TAIL(&c->waiting, r, next);
 	return true;
 }

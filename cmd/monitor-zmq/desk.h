@@ -23,7 +23,8 @@ struct desk_settings {
 	const struct allow *allow;   /* who may do what; NULL: everybody everything */
 	bool uploads;                /* there is a sink */
 	size_t max_sessions;
-	size_t max_waiting;          /* bytes of requests that a session cannot take yet */
+	size_t max_waiting;          /* bytes of requests that a session cannot take yet, */
+	size_t max_waiting_all;      /* and of those of all sessions, and in them */
 };
 
 struct desk;

@@ -32,6 +32,7 @@
 #define MAX_ANSWER ((uint64_t)16 << 20)
 #define MAX_QUEUE ((size_t)4 << 20)       /* bytes that wait for a slow subscriber */
 #define MAX_WAITING ((size_t)4 << 20)     /* bytes of requests that a session cannot take yet */
+#define MAX_WAITING_ALL ((size_t)64 << 20)
 #define MAX_RECORDS 100000                /* in one upload */
 #define MAX_SESSIONS 10000
 #define MAX_READS 4                       /* of one watchdog at once */
@@ -340,6 +341,7 @@ open_serve(struct server *s, struct error *e)
 		.uploads = s->sink != NULL,
 		.max_sessions = MAX_SESSIONS,
 		.max_waiting = MAX_WAITING,
+		.max_waiting_all = MAX_WAITING_ALL,
 	}, e);
 	s->serve = serve_new(&(struct serve_settings){
 		.auth = s->auth, .sink = s->sink, .reads = s->reads, .pool = reads_pool(s->reads),
