@@ -104,6 +104,12 @@ store_distant_url(const char *url)
 	return engine != NULL && engine->distant;
 }
 
+size_t
+store_batch(const struct store *s)
+{
+	return s->engine->batch;
+}
+
 int
 store_create_schema(const char *url, double interval, enum store_made *made, struct error *left,
     struct error *e)

@@ -62,6 +62,9 @@ int store_check_url(const char *url, struct error *e);
 bool store_distant(const struct store *s);
 bool store_distant_url(const char *url);
 
+/* How many records at once suit it best, where there are as many: with more it takes them no faster. */
+size_t store_batch(const struct store *s);
+
 /* The store behind a daemon: of one watchdog's records, that of the token, which labels
  * what is added. It can be asked, and added to, nothing else (ERROR_USAGE). For
  * STORE_READ it connects when it is first asked. A connection that breaks is made again:

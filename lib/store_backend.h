@@ -29,6 +29,7 @@ struct store_backend {
 	bool distant;
 	void (*trouble)(void *impl, const struct store_trouble *t);
 
+	size_t batch;   /* see store_batch() */
 	int (*add)(void *impl, const struct store_offer *offers, size_t n,
 	    struct store_added *added, struct error *e);
 

@@ -128,9 +128,9 @@ batch_clear(struct batch *b)
 }
 
 bool
-batch_full(const struct batch *b)
+batch_full(const struct batch *b, size_t records)
 {
-	return b->count >= BATCH_RECORDS || b->bytes >= BATCH_BYTES;
+	return b->count >= records || b->bytes >= records * BATCH_RECORD_BYTES;
 }
 
 /* ---- marks ---- */

@@ -17,10 +17,8 @@
 #include "ndjson.h"
 #include "store.h"
 
-/* Beyond either of these a batch is full. What is added to a full batch is
- * still taken, so that a piece of input is never split between two. */
-#define BATCH_RECORDS 8192
-#define BATCH_BYTES ((size_t)4 << 20)
+/* A batch of so many records is full when they take so many bytes each. */
+#define BATCH_RECORD_BYTES 512
 
 struct producer; /* producer.h; only carried here */
 struct chunk;
@@ -55,7 +53,9 @@ void batch_free(struct batch **b);
 /* Empty it, keeping its memory for the next round. */
 void batch_clear(struct batch *b);
 
-bool batch_full(const struct batch *b);
+/* Does it hold so many records, or the bytes of so many? What is added to a full batch is
+ * still taken, so that a piece of input is never split between two. */
+bool batch_full(const struct batch *b, size_t records);
 
 /* Add a line (not numbered where line->source.data is NULL), or with `refused`
  * only its number. The source goes to the store as `prefix` + its name. On

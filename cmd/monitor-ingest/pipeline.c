@@ -21,6 +21,7 @@ struct queue {
 struct pipeline {
 	struct store *store;
 	const struct refuse *refuse;
+	size_t records;             /* make a full batch */
 	int event_fd;
 	pthread_t writer;
 	pthread_mutex_t lock;       /* all below */
@@ -153,6 +154,7 @@ pipeline_new(struct store *store, const struct refuse *refuse, struct error *e)
 	}
 	p->store = store;
 	p->refuse = refuse;
+	p->records = store_batch(store);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->given, NULL);
 	if ((p->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) == -1) {
@@ -209,9 +211,9 @@ may_extend(const struct pipeline *p)
 {
 	const struct batch *b = p->ready.tail;
 
-	if (b == NULL || !p->writing || batch_full(b))
+	if (b == NULL || !p->writing)
 		return false;
-	return b != p->ready.head || (b->count < BATCH_RECORDS / 2 && b->bytes < BATCH_BYTES / 2);
+	return !batch_full(b, b == p->ready.head ? p->records / 2 : p->records);
 }
 
 struct batch *

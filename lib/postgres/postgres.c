@@ -182,6 +182,7 @@ const struct store_backend store_postgres = {
 	.schema = postgres_schema,
 	.distant = true,
 	.trouble = postgres_trouble,
+	.batch = 32768,   /* the server waits for the disk, and for us, once in a batch */
 	.add = postgres_add,
 	.ask = postgres_ask,
 	.next = postgres_next,

@@ -118,6 +118,7 @@ remote_purge(void *impl, const struct purge *p, const volatile int *stop, struct
 const struct store_backend store_remote = {
 	.name = "remote",
 	.distant = true,
+	.batch = 8192,
 	.close = remote_close,
 	.add = remote_add,
 	.ask = remote_ask,

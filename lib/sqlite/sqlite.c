@@ -361,6 +361,7 @@ const struct store_backend store_sqlite = {
 	.claims = sqlite_claims,
 	.open = sqlite_open,
 	.close = sqlite_close,
+	.batch = BLOCK_ROWS,
 	.add = sqlite_add,
 	.ask = sqlite_ask,
 	.next = sqlite_next,
