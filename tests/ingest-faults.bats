@@ -215,6 +215,16 @@ lock() {
 	[ "$(sql 'PRAGMA user_version; SELECT count(*) FROM records' | tr '\n' ' ')" = "9999 5 " ]
 }
 
+@test "a store of version 1, which wrote its last number with each batch, is migrated" {
+	numbered 1 5 | monitor-ingest --ack >/dev/null
+	sqlite3 m.db 'UPDATE head SET arrival = 5; PRAGMA user_version = 1' >/dev/null
+	run -3 monitor-query --count
+	[[ $output == *"m.db: made by an older monitor (schema 1): run monitor-ingest on it once" ]]
+	numbered 1 7 | monitor-ingest --ack >out
+	[ "$(sql 'PRAGMA user_version; SELECT max(arrival) FROM log' | tr '\n' ' ')" = "2 7 " ]
+	sound
+}
+
 @test "a store is written to only when its name is on the disk, whoever made it" {
 	native
 	monitor-ingest </dev/null

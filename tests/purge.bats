@@ -482,6 +482,17 @@ begun() { [ "$(count)" -lt "$1" ]; }
 	[[ $output == "monitor-purge: "*"m.db: made by a newer monitor"* ]]
 }
 
+@test "numbers that were given to what is gone are not given again" {
+	{ lines 9000 $((now - 7200)); lines 5 $((now - 7200)) notification; } | store
+	lines 1 "$now" | store
+	run -0 monitor-purge -d m.db --logs-timewindow 1ms --notifications-timewindow 1ms
+	[ "$(count)" = 0 ]
+	sound
+	lines 2 0 | store
+	[ "$(sqlite3 -readonly m.db 'SELECT min(arrival), max(arrival) FROM log')" = "9007|9008" ]
+	sound
+}
+
 @test "with --interval free pages are kept for the next records" {
 	lines 10 0 | store
 	start monitor-purge -d m.db --logs-timewindow 1h --interval 0.05 >said

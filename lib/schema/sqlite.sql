@@ -7,7 +7,8 @@
 CREATE TABLE head (
 	id INTEGER PRIMARY KEY CHECK (id = 1),
 	store INTEGER NOT NULL,      -- which store this is: random, in every cursor
-	arrival INTEGER NOT NULL,    -- the last number given to a record, or left out
+	arrival INTEGER NOT NULL,    -- the last number given to a record that may be gone, or left
+	                             -- out: those behind it are in their rows
 	epoch INTEGER NOT NULL       -- rises when a purge touches what a writer may hold in memory,
 	                             -- and when numbers are left out
 );

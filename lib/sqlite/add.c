@@ -22,10 +22,13 @@ struct tail {
 struct writer {
 	struct tail tails[RECORD_KINDS];
 	struct head head;        /* as of our last commit */
-	bool known;              /* head and tails are what the store holds */
+	uint32_t version;        /* db_version() after it */
+	bool known;              /* head and tails were what the store holds, then */
 	double moment;           /* the last row of `moment` */
 	struct ids *watchdogs, *senders;
 	struct marks marks;      /* emptied for each batch */
+	struct buf source;       /* of a batch that had only this one, the last, */
+	int64_t seq;             /* and its mark; -1: there is none */
 	struct buf index, entries;   /* scratch for sqlite_seal() */
 };
 
@@ -41,6 +44,7 @@ sqlite_writer_free(struct writer **wp)
 	ids_free(&w->watchdogs);
 	ids_free(&w->senders);
 	marks_free(&w->marks);
+	buf_free(&w->source);
 	buf_free(&w->index);
 	buf_free(&w->entries);
 	free(w);
@@ -56,6 +60,7 @@ writer_new(struct error *e)
 		error_memory(e);
 		return NULL;
 	}
+	w->seq = -1;
 	for (int k = 0; k < RECORD_KINDS; k++)
 		w->tails[k].entries = calloc(BLOCK_ROWS, sizeof(struct entry));
 	if (w->tails[RECORD_LOG].entries == NULL || w->tails[RECORD_NOTIFICATION].entries == NULL) {
@@ -187,7 +192,8 @@ load_tail(struct sqlite *s, enum record_kind kind, struct error *e)
 	return rc;
 }
 
-/* Inside the transaction: is what we remember still what the store holds? */
+/* Inside the transaction: is what we remember still what the store holds? It is where nobody
+ * has committed since. */
 static int
 catch_up(struct sqlite *s, struct error *e)
 {
@@ -196,6 +202,9 @@ catch_up(struct sqlite *s, struct error *e)
 	struct stmt *st;
 	int rc;
 
+	if (w->known && db_version(s->db) == w->version)
+		return 0;
+	w->seq = -1;
 	if (sqlite_head(s, &h, e) == -1)
 		return -1;
 	if (w->known && h.arrival == w->head.arrival && h.epoch == w->head.epoch)
@@ -228,6 +237,12 @@ find_mark(struct sqlite *s, struct str source, struct mark **out, struct error *
 		return error_memory(e);
 	if (m->known)
 		return 0;
+	if (s->writer->seq != -1 &&
+	    str_equal(source, (struct str){ s->writer->source.data, s->writer->source.len })) {
+		m->seq = s->writer->seq;
+		m->known = true;
+		return 0;
+	}
 	if ((st = sqlite_sql(s, SQL_MARK, e)) == NULL)
 		return -1;
 	stmt_bind_text(st, 1, source);
@@ -261,6 +276,20 @@ write_marks(struct sqlite *s, double now, struct error *e)
 	return 0;
 }
 
+/* After a commit. Most often the next batch is of the same source: where it is settled need not be
+ * asked then. (Without memory it is.) */
+static void
+keep_mark(struct writer *w)
+{
+	const struct mark *m = w->marks.list;
+
+	w->seq = -1;
+	w->source.len = 0;
+	if (w->marks.count == 1 && buf_add_str(&w->source, m->source) == 0)
+		w->seq = m->seq;
+	marks_clear(&w->marks);
+}
+
 /* ---- batches ------------------------------------------------------------- */
 
 static int
@@ -290,7 +319,8 @@ add_row(struct sqlite *s, const struct record *r, int64_t arrival, struct error 
 }
 
 /* When the first record of this second arrived, so that a purge can tell how
- * long any record has been here. A clock set back does not set this back. */
+ * long any record has been here. A clock set back does not set this back. And the
+ * last number is written down, for a salvage to know how many there were. */
 static int
 note_moment(struct sqlite *s, int64_t arrival, double now, struct error *e)
 {
@@ -306,21 +336,7 @@ note_moment(struct sqlite *s, int64_t arrival, double now, struct error *e)
 	if (stmt_run(st, e) == -1)
 		return -1;
 	w->moment = now;
-	return 0;
-}
-
-static int
-set_head(struct sqlite *s, int64_t arrival, struct error *e)
-{
-	struct stmt *st = sqlite_sql(s, SQL_SET_HEAD, e);
-
-	if (st == NULL)
-		return -1;
-	stmt_bind_int(st, 1, arrival);
-	if (stmt_run(st, e) == -1)
-		return -1;
-	s->writer->head.arrival = arrival;
-	return 0;
+	return sqlite_keep_last(s, e);
 }
 
 static int
@@ -347,9 +363,10 @@ add_batch(struct sqlite *s, const struct store_offer *offers, size_t n,
 			return -1;
 		added->stored++;
 	}
-	if (added->stored > 0 && (note_moment(s, arrival - (int64_t)added->stored + 1, now, e) == -1 ||
-	    set_head(s, arrival, e) == -1))
+	if (added->stored > 0 &&
+	    note_moment(s, arrival - (int64_t)added->stored + 1, now, e) == -1)
 		return -1;
+	s->writer->head.arrival = arrival;
 	return write_marks(s, now, e);
 }
 
@@ -366,7 +383,8 @@ sqlite_add(void *impl, const struct store_offer *offers, size_t n, struct store_
 		return -1;
 	if (catch_up(s, e) == 0 && add_batch(s, offers, n, added, e) == 0 &&
 	    sqlite_commit(s, e) == 0) {
-		marks_clear(&s->writer->marks);
+		keep_mark(s->writer);
+		s->writer->version = db_version(s->db);
 		return 0;
 	}
 	sqlite_abort(s);

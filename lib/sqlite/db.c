@@ -381,6 +381,15 @@ stmt_blob(struct stmt *st, int i)
 	return (struct str){ data, data != NULL ? (size_t)sqlite3_column_bytes(st->handle, i) : 0 };
 }
 
+uint32_t
+db_version(const struct db *d)
+{
+	unsigned version = 0;
+
+	sqlite3_file_control(d->handle, "main", SQLITE_FCNTL_DATA_VERSION, &version);
+	return version;
+}
+
 int64_t
 db_last_rowid(const struct db *d)
 {

@@ -73,6 +73,10 @@ double stmt_double(struct stmt *st, int i);
 struct str stmt_text(struct stmt *st, int i);
 struct str stmt_blob(struct stmt *st, int i);
 
+/* Another number after each commit to the database, by this connection or by others, that it
+ * knows of: in a transaction, of all before it. */
+uint32_t db_version(const struct db *d);
+
 int64_t db_last_rowid(const struct db *d);   /* of the row that was inserted last */
 int64_t db_changes(const struct db *d);      /* rows that the last statement changed */
 

@@ -358,6 +358,8 @@ plan_block(struct purging *pg, void *arg, struct error *e)
 static int
 drop_rows(struct purging *pg, const struct cut *c, struct error *e)
 {
+	if (sqlite_keep_last(pg->s, e) == -1)
+		return -1;
 	for (size_t i = 0; i < c->run_count; i++) {
 		struct stmt *st = sqlite_sql(pg->s, SQL_OF(SQL_DROP_LOG, c->b.kind), e);
 		if (st == NULL)

@@ -249,7 +249,8 @@ fail:
 
 /* Of a block, what it says it had and what came of it. Behind the blocks every
  * number was given to a record, and unless a purge has been there they should
- * all have come. What else may have been there nobody knows. */
+ * all have come. What else may have been there nobody knows, nor what of the last
+ * second was, whose numbers are nowhere else. */
 static void
 count_lost(struct salvage *s)
 {
@@ -267,7 +268,8 @@ count_lost(struct salvage *s)
 	else if (w->head_known && missing > 0 && damaged > 0)
 		s->out->lost_is_minimum = true;
 	if (!w->head_known || pages_header(w->pages)->cut || w->damaged[TREE_UNKNOWN] > 0 ||
-	    w->damaged[TREE_BLOCK] > 0 || w->damaged[TREE_NOTIFICATION] > 0)
+	    w->damaged[TREE_BLOCK] > 0 || w->damaged[TREE_LOG] > 0 ||
+	    w->damaged[TREE_NOTIFICATION] > 0)
 		s->out->lost_is_minimum = true;
 }
 

@@ -11,6 +11,10 @@
 	" WHERE kind = ?1 AND first <= ?3"
 #define BLOCK_MAY " AND (strays > 0 OR (rows > 0 AND +tmax >= ?4 AND +tmin < ?5))"
 
+/* The last number given: that of the last row, or of what is not there any more. */
+#define LAST(db) "max(arrival, (SELECT ifnull(max(arrival), 0) FROM " db "log)," \
+	" (SELECT ifnull(max(arrival), 0) FROM " db "notification))"
+
 /* Rows of a kind from one store to another; the kind itself is parameter 1 of
  * all that copies a piece of a kind. */
 #define COPY_ROWS(table) "INSERT INTO main." table \
@@ -22,8 +26,8 @@ const char *const sql_text[SQL_COUNT] = {
 	[SQL_BEGIN] = "BEGIN",
 	[SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
 	[SQL_COMMIT] = "COMMIT",
-	[SQL_HEAD] = "SELECT arrival, epoch FROM head",
-	[SQL_SET_HEAD] = "UPDATE head SET arrival = ?1",
+	[SQL_HEAD] = "SELECT " LAST("") ", epoch FROM head",
+	[SQL_KEEP_LAST] = "UPDATE head SET arrival = " LAST(""),
 	[SQL_RAISE_EPOCH] = "UPDATE head SET epoch = epoch + 1",
 
 	BOTH(SQL_ADD_LOG, "INSERT INTO ",
@@ -92,7 +96,7 @@ const char *const sql_text[SQL_COUNT] = {
 	[SQL_COPY_SENDERS] = "REPLACE INTO main.sender (id, name) SELECT id, name FROM old.sender"
 	    " WHERE id > (SELECT coalesce(max(id), 0) FROM main.sender) ORDER BY id LIMIT ?1",
 	[SQL_COPY_HEAD] = "UPDATE main.head SET (store, arrival, epoch) ="
-	    " (SELECT store, arrival, epoch FROM old.head)",
+	    " (SELECT store, " LAST("old.") ", epoch FROM old.head)",
 	[SQL_COPY_MARKS] = "INSERT INTO main.mark (source, seq, seen)"
 	    " SELECT source, seq, seen FROM old.mark ORDER BY source",
 	[SQL_COPY_SEALED] = "SELECT coalesce(max(last), 0) FROM old.block WHERE kind = ?1",
@@ -116,9 +120,7 @@ const char *const sql_text[SQL_COUNT] = {
 	    " AND arrival <= (SELECT arrival FROM main.head) ORDER BY arrival LIMIT ?1",
 
 	[SQL_CHECK_FILE] = "PRAGMA integrity_check(100)",
-	[SQL_CHECK_LAST] = "SELECT max((SELECT coalesce(max(arrival), 0) FROM log),"
-	    " (SELECT coalesce(max(arrival), 0) FROM notification),"
-	    " (SELECT coalesce(max(last), 0) FROM block),"
+	[SQL_CHECK_LAST] = "SELECT max((SELECT coalesce(max(last), 0) FROM block),"
 	    " (SELECT coalesce(max(arrival), 0) FROM moment))",
 	[SQL_CHECK_WATCHDOGS] = "SELECT id, code FROM watchdog WHERE id > ?1 ORDER BY id",
 	[SQL_CHECK_SENDERS] = "SELECT id, name FROM sender WHERE id > ?1 ORDER BY id",

@@ -317,6 +317,12 @@ sqlite_head(struct sqlite *s, struct head *h, struct error *e)
 }
 
 int
+sqlite_keep_last(struct sqlite *s, struct error *e)
+{
+	return run(s, SQL_KEEP_LAST, e);
+}
+
+int
 sqlite_sealed(struct sqlite *s, enum record_kind kind, int64_t *last, struct error *e)
 {
 	struct stmt *st = sqlite_sql(s, SQL_SEALED, e);

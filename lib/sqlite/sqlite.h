@@ -70,11 +70,15 @@ int sqlite_commit(struct sqlite *s, struct error *e);
 /* How long this connection waits for a lock, in ms. */
 int sqlite_busy_ms(const struct sqlite *s);
 
-/* head.arrival and head.epoch, inside a transaction. */
+/* The last arrival given, and head.epoch, inside a transaction. */
 struct head {
 	int64_t arrival, epoch;
 };
 int sqlite_head(struct sqlite *s, struct head *h, struct error *e);
+
+/* Write down the last arrival given, before rows go that have it. (A writer does not, in each
+ * batch: that would be one page more to sync.) */
+int sqlite_keep_last(struct sqlite *s, struct error *e);
 
 /* The last arrival that is in a sealed block of this kind; 0 if none is. */
 int sqlite_sealed(struct sqlite *s, enum record_kind kind, int64_t *last, struct error *e);
@@ -102,7 +106,7 @@ int sqlite_seal(struct sqlite *s, enum record_kind kind, struct entry *entries, 
 /* schema.c: make a store where there is none; check and migrate what is there. */
 int sqlite_create(const char *path, struct error *e);
 int sqlite_check_schema(struct db *db, const char *path, bool write, struct error *e);
-#define SQLITE_SCHEMA_VERSION 1
+#define SQLITE_SCHEMA_VERSION 2
 #define SQLITE_APPLICATION_ID 0x6d6e7472   /* "mntr", in the file's header: we know it by that */
 #define SQLITE_COPY_ID 0x6d6e7463          /* "mntc": a back-up that nobody has written to yet */
 /* Put the schema and its one counter row into an empty file. */

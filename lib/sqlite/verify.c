@@ -1,6 +1,6 @@
 /*
  * Looking through everything: what SQLite itself can tell of the file, then
- * what this store promises on top - that the counters are ahead of the rows,
+ * what this store promises on top - that no number can be given twice,
  * that names resolve, and that the indexes know exactly the rows that are there.
  *
  * SQLite's own check reads the whole file in one transaction; the rest goes in

@@ -57,7 +57,8 @@ count(struct store *s)
 static void
 test_numbers(struct store *s, struct store *other)
 {
-	struct store_offer o[] = { offer("a", 1), offer("a", 2), offer("b", 7), offer(NULL, 0) };
+	struct store_offer o[] = { offer("a", 1), offer("a", 2), offer("b", 7), offer(NULL, 0),
+		offer("a", 20), offer("a", 21), offer("a", 22) };
 	struct store_offer again[] = { offer("a", 2), offer("a", 1), offer("a", 3), offer("a", 3) };
 	struct store_offer refused[] = { offer("a", 9) }, behind[] = { offer("a", 9), offer("a", 10) };
 	struct store_offer odd[] = { offer("", 1), { .record = o[0].record, .source = { "a\0", 2 }, .seq = 1 } };
@@ -69,9 +70,11 @@ test_numbers(struct store *s, struct store *other)
 	tap_ok(adds(other, again, 4, 1, 3), "a batch that repeats itself counts each number once");
 	tap_ok(adds(s, refused, 1, 0, 0), "a refused line moves the mark");
 	tap_ok(adds(s, behind, 2, 1, 1), "and settles its number");
+	tap_ok(adds(s, o + 4, 1, 1, 0) && adds(other, o + 5, 1, 1, 0) && adds(s, o + 5, 2, 1, 1),
+	    "who added the last of a source does not take its own for the last of all");
 	tap_ok(adds(s, odd, 2, 2, 0) && adds(other, odd, 2, 0, 2), "sources' names are bytes");
 	tap_ok(adds(s, NULL, 0, 0, 0), "nothing is nothing");
-	tap_ok(count(other) == 9, "that many are there");
+	tap_ok(count(other) == 12, "that many are there");
 }
 
 static void

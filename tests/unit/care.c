@@ -135,8 +135,9 @@ static const struct {
 	{ "DELETE FROM sender WHERE id = 7", "of a sender without a name" },
 	{ "UPDATE watchdog SET code = 'a b' WHERE id = 7",
 	    "watchdogs: number 7 has a code that is none" },
-	{ "UPDATE head SET arrival = 5",
-	    "counters: the last number given is said to be 5, but 30000 is in use" },
+	{ "UPDATE head SET arrival = 5; DELETE FROM log WHERE arrival > 7; DELETE FROM notification;"
+	    "INSERT INTO moment VALUES (30000, 1e300)",
+	    "counters: the last number given is said to be 7, but 30000 is in use" },
 	{ "DELETE FROM head", "damaged" },
 	{ "UPDATE block SET rows = rows - 1 WHERE first = 1",
 	    "its index is damaged: it has another number of rows than the block says" },
