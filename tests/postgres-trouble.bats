@@ -88,6 +88,12 @@ no_secret() {
 	records 3 | monitor-ingest -q -d "$URL"
 	run -0 monitor-query --count -d "${URL/host=/host=${PWD//\//%2F}%2Fsilent,}&connect_timeout=1"
 	[ "$output" = 3 ]
+	# Ten that refuse before it, and one behind it, take no time.
+	none=$(printf "$PWD/none,%.0s" {1..10})
+	SECONDS=0
+	run -0 timeout 60 monitor-query --count -d "host=$none$PWD/silent,$PWD/none,$CLUSTER connect_timeout=2 user=monitor dbname=$(sql 'SELECT current_database()')"
+	[ "$output" = 3 ]
+	[ "$SECONDS" -lt 10 ]
 	run -3 monitor-query --count -d "host=$PWD/silent connect_timeout=1"
 	[[ $output == *": no answer" ]]
 }

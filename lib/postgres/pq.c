@@ -187,13 +187,42 @@ public_length(const char *why)
 	return (int)n;
 }
 
-/* Behind the first of a list; what is one for all stays. */
+/* Behind the first n of a list; what is one for all stays. */
 static const char *
-behind_first(const char *list)
+behind(const char *list, size_t n)
 {
-	const char *comma = strchr(list, ',');
+	const char *comma;
 
-	return comma != NULL ? comma + 1 : list;
+	for (; n > 0 && (comma = strchr(list, ',')) != NULL; n--)
+		list = comma + 1;
+	return list;
+}
+
+static size_t
+count_entries(const char *list)
+{
+	size_t n = list != NULL;
+
+	for (; list != NULL && (list = strchr(list, ',')) != NULL; list++)
+		n++;
+	return n;
+}
+
+/* How many hosts have been tried, of those that an attempt began with: libpq goes on by itself from
+ * one that refuses, and says which it is at. */
+static size_t
+count_tried(const PGconn *conn, const PQconninfoOption *all)
+{
+	const char *hosts = option(all, "host") != NULL ? option(all, "host") : option(all, "hostaddr");
+	const char *ports = option(all, "port"), *host = PQhost(conn), *port = PQport(conn);
+
+	for (size_t i = 0; i < count_entries(hosts); i++) {
+		const char *h = behind(hosts, i), *p = ports != NULL ? behind(ports, i) : "";
+		if (host != NULL && strcspn(h, ",") == strlen(host) && strncmp(h, host, strlen(host)) == 0 &&
+		    (count_entries(ports) < 2 || (strcspn(p, ",") == strlen(port) && strncmp(p, port, strlen(port)) == 0)))
+			return i + 1;
+	}
+	return 1;
 }
 
 /* What a connection is to be. */
@@ -203,10 +232,10 @@ struct wish {
 };
 
 /* PQconndefaults() knows what the environment says, PQconninfoParse() what the text does;
- * a service's settings are known to neither. `last`: those of an attempt whose first host is not
- * to be tried again; NULL: there was none. */
+ * a service's settings are known to neither. `last`: those of an attempt whose first `tried` hosts are
+ * not to be tried again; NULL: there was none. */
 static PGconn *
-start(const struct wish *w, const PQconninfoOption *last, struct error *e)
+start(const struct wish *w, const PQconninfoOption *last, size_t tried, struct error *e)
 {
 	static const char *const hosts[] = { "host", "hostaddr", "port" };
 	/* What comes behind the text counts more: all texts here are of UTF-8. */
@@ -238,7 +267,7 @@ start(const struct wish *w, const PQconninfoOption *last, struct error *e)
 			if (option(last, hosts[i]) == NULL)
 				continue;
 			keywords[n] = hosts[i];
-			values[n++] = behind_first(option(last, hosts[i]));
+			values[n++] = behind(option(last, hosts[i]), tried);
 		}
 		if ((conn = PQconnectStartParams(keywords, values, 1)) == NULL)
 			error_memory(e);
@@ -260,12 +289,9 @@ patience(const PQconninfoOption *all)
 }
 
 static bool
-has_more_hosts(const PQconninfoOption *all)
+has_more_hosts(const PQconninfoOption *all, size_t tried)
 {
-	const char *host = option(all, "host"), *address = option(all, "hostaddr");
-
-	return (host != NULL && strchr(host, ',') != NULL) ||
-	    (address != NULL && strchr(address, ',') != NULL);
+	return count_entries(option(all, "host")) > tried || count_entries(option(all, "hostaddr")) > tried;
 }
 
 enum outcome { CONNECTED, REFUSED, SILENT, STOPPED };
@@ -376,10 +402,11 @@ try_hosts(struct pq *q, const struct wish *w, struct error *e)
 {
 	PQconninfoOption *all = NULL;
 	enum outcome outcome = SILENT;
+	size_t tried = 0;
 
-	while (outcome == SILENT && (all == NULL || has_more_hosts(all))) {
+	while (outcome == SILENT && (all == NULL || has_more_hosts(all, tried))) {
 		PQfinish(q->conn);
-		q->conn = start(w, all, e);
+		q->conn = start(w, all, tried, e);
 		PQconninfoFree(all);
 		if (q->conn == NULL)
 			return -1;
@@ -388,6 +415,7 @@ try_hosts(struct pq *q, const struct wish *w, struct error *e)
 		PQsetNoticeReceiver(q->conn, take_notice, q);
 		PQsetErrorVerbosity(q->conn, PQERRORS_VERBOSE);
 		outcome = establish(q, patience(all));
+		tried = count_tried(q->conn, all);
 	}
 	PQconninfoFree(all);
 	switch (outcome) {
