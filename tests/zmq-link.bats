@@ -133,7 +133,8 @@ stored() {
 		number 3 | sed 's/17000/97000/'
 		echo '{"seq":4,"level":1,"source":"s"'
 		number 5
-	} >&"$to"
+	} >lines
+	cat lines >&"$to"   # at once, or the first may be acknowledged before the others are read
 	until_true acked p.out 5
 	jq -r 'select(.reject) | "\(.reject.seq) \(.reject.reason)"' p.out | sort >rejects
 	diff rejects - <<-'END'
