@@ -2,11 +2,14 @@
 
 #include <errno.h>
 #include <math.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <time.h>
 
 /* What the files hold. */
@@ -226,20 +229,32 @@ out:
 	return ok;
 }
 
+/* The client has the last word of the handshake, and nothing of ours follows it. One that waits for
+ * its acknowledgement before it asks (Nagle's algorithm) would lose the 40 ms for which the system
+ * keeps that back: so it goes out at once. */
+static void
+on_progress(const SSL *ssl, int where, int result)
+{
+	int on = 1;
+
+	(void)result;
+	if ((where & SSL_CB_HANDSHAKE_DONE) != 0)
+		setsockopt(SSL_get_fd(ssl), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+}
+
 int
 tls_attach(struct tls *t, void *ssl_ctx, struct error *e)
 {
 	SSL_CTX *ctx = ssl_ctx;
 
-	/* One ticket is given out, though nobody ever gets in by it: else nothing would
-	 * follow a client's last word of the handshake, and one that waits for its
-	 * acknowledgement (Nagle's algorithm) would lose 40 ms. */
+	/* No tickets, not even one that lets nobody in. */
 	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
-	    SSL_CTX_set_num_tickets(ctx, 1) != 1)
+	    SSL_CTX_set_num_tickets(ctx, 0) != 1)
 		return fail(e, t->settings.cert, "TLS cannot be set up");
 	SSL_CTX_set_cert_cb(ctx, on_connection, t);
+	SSL_CTX_set_info_callback(ctx, on_progress);
 	if (t->now.authorities != NULL)
 		SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	return 0;
