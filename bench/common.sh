@@ -76,6 +76,41 @@ daemon_stop() {
 	daemon=
 }
 
+# hold PROCESSES CONNECTIONS URL: so many idle connections of each, until let_go. Once all are there,
+# the seconds that took are in $held, and what the processes computed for it, in ms, in $held_ms.
+hold() {
+	rm -f "$DIR"/hold.fifo "$DIR"/hold-*
+	mkfifo "$DIR/hold.fifo"
+	exec 8<>"$DIR/hold.fifo"
+	for n in $(seq "$1"); do
+		load hold -A 64 -c "$2" "$3" 0 <"$DIR/hold.fifo" 8>&- >"$DIR/hold-$n" &
+		holders="$holders $!"
+	done
+	for n in $(seq "$1"); do
+		until [ -s "$DIR/hold-$n" ]; do
+			# shellcheck disable=SC2086 # a list of numbers
+			kill -0 $holders 2>/dev/null || fail "connections were lost"
+			sleep 0.02
+		done
+	done
+	held=$(cat "$DIR"/hold-* | sort -g | tail -n 1)
+	# shellcheck disable=SC2086
+	held_ms=$(computed_ms $holders)
+}
+
+let_go() {
+	exec 8>&-
+	for pid in $holders; do
+		wait "$pid" || fail "connections were lost"
+	done
+	holders=''
+}
+
+# computed_ms PID...: what these processes have computed so far, in milliseconds.
+computed_ms() {
+	calc "1000 * ($(for pid; do cut -d ' ' -f 14,15 "/proc/$pid/stat"; done | paste -s -d ' ' | tr ' ' +)) / $(getconf CLK_TCK)"
+}
+
 # median NAME [COLUMN]: of a column of what sample kept.
 median() {
 	awk -v c="${2:-1}" '{ print $c }' "$DIR/result-$1" | sort -g | awk '

@@ -19,26 +19,6 @@ connections_memory() {
 	echo "$total"
 }
 
-# Hold connections, in as many processes as it takes, until descriptor 8 is closed.
-connections_hold() {
-	rm -f "$DIR/hold.fifo"
-	mkfifo "$DIR/hold.fifo"
-	exec 8<>"$DIR/hold.fifo"
-	n=1
-	while [ "$n" -le "$processes" ]; do
-		load hold -A 64 -c "$share" "ws://127.0.0.1:$port" 0 <"$DIR/hold.fifo" 8>&- >"$DIR/hold-$n" &
-		holders="$holders $!"
-		n=$((n + 1))
-	done
-	for n in $(seq "$processes"); do
-		until [ -s "$DIR/hold-$n" ]; do
-			# shellcheck disable=SC2086 # a list of numbers
-			kill -0 $holders 2>/dev/null || fail "connections were lost"
-			sleep 0.05
-		done
-	done
-}
-
 section_connections() {
 	ulimit -n "$(ulimit -Hn)"
 	each=$(($(ulimit -n) - 300))
@@ -53,23 +33,19 @@ section_connections() {
 		connections_daemon
 	done
 	before=$(connections_memory)
-	connections_hold
+	hold "$processes" "$share" "ws://127.0.0.1:$port"
 	after=$(connections_memory)
 	sample connections load uploads -c 100 -f "$CORPUS" "ws://127.0.0.1:$port" "$WSD_READ_SECONDS"
-	printf '  %-38s in %.1f s, %.1f kB each\n' "$((share * processes)) connected" \
-		"$(cat "$DIR"/hold-* | sort -g | tail -n 1)" \
+	printf '  %-38s in %.1f s, %.1f kB each\n' "$((share * processes)) connected" "$held" \
 		"$(calc "($after - $before) / ($share * $processes)")"
 	printf '  %-38s %9.0f messages/s, p99 %.2f ms\n' "100 more, 1 record" "$(median connections)" \
 		"$(calc "$(median connections 4) * 1000")"
-	exec 8>&-
-	for pid in $holders; do
-		wait "$pid" || fail "connections were lost"
-	done
+	let_go
 	for pid in $daemons; do
 		kill "$pid"
 		wait "$pid" || fail "a daemon ended with status $?"
 	done
-	holders='' daemons='' daemon=''
+	daemons='' daemon=''
 	goal "memory of a connection" "$(calc "($after - $before) / ($share * $processes)")" at-most 8 " kB"
 	remove_store "$db"
 }
