@@ -74,6 +74,14 @@ commit() {
 	run -1 monitor-query -d "$URL" -S 2100-01-01
 }
 
+@test "more records of one moment than a slice holds, of several watchdogs" {
+	records 300 | sed "s/\"time\":[0-9.]*/\"time\":$((NOW - 80000))/; 2~2s/w1/w2/" >in
+	monitor-ingest -q -d "$URL" in
+	timeout 10 monitor-query -d "$URL" -W w1 -W w2 -S @$((NOW - 80000)) -o cat >out
+	seq 300 | sed 's/^/number /' | cmp - out
+	timeout 10 monitor-query -d "$URL" -W w1 -W w2 -U @$((NOW - 79999)) -r -o cat | tac | cmp - out
+}
+
 @test "texts of any length, and U+0000, come back as they were" {
 	python3 - <<-'END' >in
 		import json, time

@@ -6,6 +6,8 @@
 
 enum { EDGE = 8192 };   /* rows looked at by a statement of a walk that pauses */
 
+#define LENGTH_LEAST 0.001   /* of a window, in seconds: a slice may be all of one moment */
+
 /* Up to where `upto` goes: the batch's number, the highest arrival that there was then, and
  * arrivals of that batch which came behind it. */
 static int
@@ -169,7 +171,7 @@ static void
 narrow(struct course *c, double covered)
 {
 	struct where_bounds *b = &c->bounds;
-	double length = fmax(c->q->watchdog_count > 1 ? 0 : partition_length(c), 2 * covered);
+	double length = fmax(c->q->watchdog_count > 1 ? LENGTH_LEAST : partition_length(c), 2 * covered);
 
 	if (c->q->reverse && b->until - length < b->until)
 		b->since = fmax(b->since, b->until - length);
