@@ -329,17 +329,19 @@ feed(struct client *c)
 	}
 }
 
-/* Is there room for one more that waits, here or in its session, for the sink? Short ones are always
- * let in, so that others can be asked for what is no upload. */
+/* Is there room for one more that may have to wait for the sink, here or in its session? Short ones are
+ * let in always: who asks a question is to be answered. One that alone is too long is, too. */
 static bool
 has_room(const struct desk *d, size_t len)
 {
 	struct serve_stats s;
+	uint64_t held;
 
 	if (len <= SHORT)
 		return true;
 	serve_stats(d->serve, &s);
-	return s.held_bytes + d->waiting_bytes + len <= d->settings.max_waiting_all;
+	held = s.held_bytes + d->waiting_bytes;
+	return held == 0 || held + len <= d->settings.max_waiting_all;
 }
 
 /* False: there is no room. */
@@ -516,14 +518,27 @@ desk_gone(struct desk *d)
 
 /* ---- */
 
+bool
+desk_is_blocked(const struct desk *d)
+{
+	return !TAILQ_EMPTY(&d->blocked);
+}
+
+void
+desk_unblock(struct desk *d)
+{
+	struct client *c;
+
+	while ((c = TAILQ_FIRST(&d->blocked)) != NULL)
+		list(c, &d->ready);
+}
+
 void
 desk_tick(struct desk *d)
 {
 	static const struct str subscribe = { "subscribe", 9 };
 	struct client *c, *next;
 
-	while ((c = TAILQ_FIRST(&d->blocked)) != NULL)
-		list(c, &d->ready);
 	for (c = TAILQ_FIRST(&d->clients); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, next);
 		if (c->subscribed && !is_allowed(d, c->peer, c->address.watchdog, subscribe))

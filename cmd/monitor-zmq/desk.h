@@ -47,7 +47,11 @@ void desk_sent(struct desk *d);
 void desk_blocked(struct desk *d);
 void desk_gone(struct desk *d);
 
-/* Once a second: what was blocked, and whether subscribers may still be. */
+/* Try again what was blocked. Is there anything? */
+bool desk_is_blocked(const struct desk *d);
+void desk_unblock(struct desk *d);
+
+/* Once a second: whether subscribers may still be. */
 void desk_tick(struct desk *d);
 
 /* Take nothing more. After serve_stop(). */

@@ -421,20 +421,35 @@ raw_receive(struct raw *r, struct parcel *p, struct error *e)
 	return 1;
 }
 
+/* What stands before the body. -1: zmq_errno(). */
 static int
-send_body(struct raw *r, const struct parcel *p)
+send_address(struct raw *r, const struct parcel *p)
+{
+	const int more = ZMQ_DONTWAIT | ZMQ_SNDMORE;
+
+	if (!r->router)
+		return 0;
+	if (zmq_send(r->socket, p->peer_id.data, p->peer_id.len, more) == -1)
+		return -1;
+	return p->delimiter ? zmq_send(r->socket, "", 0, more) : 0;
+}
+
+/* A body that need not be copied. -1: zmq_errno(). */
+static int
+send_lent(struct raw *r, const struct parcel *p)
 {
 	zmq_msg_t body;
-	int result;
+	int result, error;
 
-	if (p->let_go == NULL)
-		return zmq_send(r->socket, p->body.data, p->body.len, ZMQ_DONTWAIT);
 	if (zmq_msg_init_data(&body, (char *)p->body.data, p->body.len, p->let_go, p->held) == -1) {
 		p->let_go((char *)p->body.data, p->held);
+		errno = EAGAIN;   /* there is no memory now */
 		return -1;
 	}
-	if ((result = zmq_msg_send(&body, r->socket, ZMQ_DONTWAIT)) == -1) {
-		int error = zmq_errno();
+	if ((result = send_address(r, p)) != -1)
+		result = zmq_msg_send(&body, r->socket, ZMQ_DONTWAIT);
+	if (result == -1) {
+		error = zmq_errno();
 		zmq_msg_close(&body);   /* which lets go of it */
 		errno = error;
 	}
@@ -444,20 +459,11 @@ send_body(struct raw *r, const struct parcel *p)
 int
 raw_send(struct raw *r, const struct parcel *p, bool *gone, struct error *e)
 {
-	const int more = ZMQ_DONTWAIT | ZMQ_SNDMORE;
-	int result = 0;
+	int result = p->let_go != NULL ? send_lent(r, p) : send_address(r, p) == -1 ? -1 :
+	    zmq_send(r->socket, p->body.data, p->body.len, ZMQ_DONTWAIT);
 
-	*gone = false;
-	if (r->router)
-		result = zmq_send(r->socket, p->peer_id.data, p->peer_id.len, more);
-	if (result != -1 && r->router && p->delimiter)
-		result = zmq_send(r->socket, "", 0, more);
-	if (result != -1)
-		result = send_body(r, p);
-	if (result != -1)
-		return 1;
-	*gone = zmq_errno() == EHOSTUNREACH;
-	return *gone ? 1 : is_empty() ? 0 : fail(e, "sending");
+	*gone = result == -1 && zmq_errno() == EHOSTUNREACH;
+	return result != -1 || *gone ? 1 : is_empty() ? 0 : fail(e, "sending");
 }
 
 int

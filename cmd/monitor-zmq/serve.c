@@ -40,6 +40,7 @@
 #define ROOM ((uint64_t)64 << 20)
 #define AT_ONCE 64                        /* requests taken in a row */
 #define TICK 1.0
+#define RETRY 0.02                        /* seconds until what was blocked is tried again */
 #define TIMEOUT 60.0
 #define RUN_SIZE 40
 
@@ -91,7 +92,7 @@ struct server {
 	struct output output;
 	int news;                  /* the descriptor that tells of them */
 	char run[RUN_SIZE];
-	double ticked;
+	double ticked, retried;
 	bool unheard;              /* nobody reads standard output */
 	bool ending;               /* it has been told so */
 	struct figures figures;
@@ -248,6 +249,10 @@ tick(struct server *s)
 {
 	double t = when_ticks();
 
+	if (t - s->retried >= RETRY) {
+		s->retried = t;
+		desk_unblock(s->desk);
+	}
 	if (t - s->ticked < TICK)
 		return;
 	s->ticked = t;
@@ -261,7 +266,7 @@ play_round(struct server *s, struct error *e)
 	struct hub_watch w[WATCHES];
 
 	watch(s, w);
-	if (service_wait(s->service, w, WATCHES, TICK, e) == -1 ||
+	if (service_wait(s->service, w, WATCHES, desk_is_blocked(s->desk) ? RETRY : TICK, e) == -1 ||
 	    (w[SOCKET].ready != 0 && take_requests(s, e) == -1) ||
 	    work_sink(s, w[SINK].ready != 0, e) == -1)
 		return -1;

@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -17,6 +19,8 @@
 #include "when.h"
 
 #define REBIND_TRIES 500   /* 10 ms apart, for an address that we have just left ourselves */
+#define LARGE ((size_t)64 << 10)         /* bytes of a message that is counted, */
+#define UNSENT_MAX ((size_t)16 << 20)    /* and of all of these that may wait for a peer */
 #define NAME_SIZE 16
 #define PEER_SIZE 128
 
@@ -34,6 +38,28 @@ struct place {
 	double redial;             /* connect again then; 0: libzmq sees to that */
 };
 
+/* The bytes of large messages that libzmq has not got rid of yet; its thread counts them down. Freed
+ * with the last reference. */
+struct unsent {
+	atomic_size_t bytes;
+	atomic_uint refs;
+};
+
+/* One of these messages. */
+struct large {
+	struct unsent *unsent;
+	size_t len;
+	char body[];
+};
+
+/* ROUTER: a peer for whom there are such messages on their way. */
+struct receiver {
+	LIST_ENTRY(receiver) next;
+	struct unsent *unsent;
+	size_t id_len;
+	char id[];
+};
+
 struct socket {
 	struct hub *hub;
 	struct socket *next;
@@ -46,6 +72,7 @@ struct socket {
 	char name[NAME_SIZE];      /* its domain */
 	struct buf *prefixes;      /* what it subscribed to */
 	size_t prefix_count;
+	LIST_HEAD(, receiver) receivers;
 	struct buf admitted;       /* the keys that came in, where there is an allow list */
 	char peer[PEER_SIZE];      /* of what was received last */
 	bool told;                 /* why the other end is no good, since it was last connected to */
@@ -213,6 +240,83 @@ socket_stats(const struct socket *s, struct socket_stats *out)
 	*out = s->stats;
 }
 
+/* ---- for whom there is much on its way ---- */
+
+static void
+unsent_drop(struct unsent *u)
+{
+	if (atomic_fetch_sub(&u->refs, 1) == 1)
+		free(u);
+}
+
+/* A copy, which is counted until it is let go of. NULL: no memory. */
+static struct large *
+large_new(struct unsent *u, struct str body)
+{
+	struct large *l = malloc(sizeof(*l) + body.len);
+
+	if (l == NULL)
+		return NULL;
+	l->unsent = u;
+	l->len = body.len;
+	memcpy(l->body, body.data, body.len);
+	atomic_fetch_add(&u->bytes, l->len);
+	atomic_fetch_add(&u->refs, 1);
+	return l;
+}
+
+/* On libzmq's thread, or on ours. */
+static void
+large_let_go(void *body, void *held)
+{
+	struct large *l = held;
+
+	(void)body;
+	atomic_fetch_sub(&l->unsent->bytes, l->len);
+	unsent_drop(l->unsent);
+	free(l);
+}
+
+static void
+receiver_free(struct receiver *x)
+{
+	LIST_REMOVE(x, next);
+	unsent_drop(x->unsent);
+	free(x);
+}
+
+static struct receiver *
+receiver_new(struct socket *s, struct str id)
+{
+	struct receiver *x = calloc(1, sizeof(*x) + id.len);
+
+	if (x == NULL || (x->unsent = calloc(1, sizeof(*x->unsent))) == NULL) {
+		free(x);
+		return NULL;
+	}
+	atomic_init(&x->unsent->refs, 1);
+	x->id_len = id.len;
+	memcpy(x->id, id.data, id.len);
+	LIST_INSERT_HEAD(&s->receivers, x, next);
+	return x;
+}
+
+/* The receiver of that id, made if there is none; those that wait for nothing are let go. */
+static struct receiver *
+receiver_of(struct socket *s, struct str id)
+{
+	struct receiver *x, *next, *found = NULL;
+
+	for (x = LIST_FIRST(&s->receivers); x != NULL; x = next) {
+		next = LIST_NEXT(x, next);
+		if (str_equal((struct str){ x->id, x->id_len }, id))
+			found = x;
+		else if (atomic_load(&x->unsent->bytes) == 0)
+			receiver_free(x);
+	}
+	return found != NULL ? found : receiver_new(s, id);
+}
+
 /* ---- to open ---- */
 
 /* libzmq removes whatever it finds at the path of an ipc socket. */
@@ -346,6 +450,8 @@ socket_free(struct socket **sp)
 		at = &(*at)->next;
 	*at = s->next;
 	raw_free(&s->raw);
+	while (!LIST_EMPTY(&s->receivers))
+		receiver_free(LIST_FIRST(&s->receivers));
 	for (size_t i = 0; i < s->place_count; i++)
 		free(s->places[i].given);
 	for (size_t i = 0; i < s->prefix_count; i++)
@@ -433,11 +539,30 @@ socket_receive(struct socket *s, struct parcel *p, struct error *e)
 	return 1;
 }
 
+/* libzmq's high-water mark counts messages, whatever their size. Without memory there is no room. */
+static int
+send_large(struct socket *s, const struct parcel *p, bool *gone, struct error *e)
+{
+	struct receiver *x = receiver_of(s, p->peer_id);
+	size_t unsent = x != NULL ? atomic_load(&x->unsent->bytes) : 0;
+	struct parcel lent = *p;
+	struct large *l;
+
+	*gone = false;
+	if (x == NULL || (unsent > 0 && unsent + p->body.len > UNSENT_MAX) ||
+	    (l = large_new(x->unsent, p->body)) == NULL)
+		return 0;
+	lent.body.data = l->body;
+	lent.let_go = large_let_go;
+	lent.held = l;
+	return raw_send(s->raw, &lent, gone, e);
+}
+
 int
 socket_send(struct socket *s, const struct parcel *p, bool *gone, struct error *e)
 {
-	bool lost;
-	int r = raw_send(s->raw, p, &lost, e);
+	bool lost, large = s->settings.type == SOCKET_ROUTER && p->body.len >= LARGE;
+	int r = large ? send_large(s, p, &lost, e) : raw_send(s->raw, p, &lost, e);
 
 	if (gone != NULL)
 		*gone = lost;

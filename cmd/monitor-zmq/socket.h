@@ -75,7 +75,8 @@ struct parcel {
 	size_t extra;             /* received: frames that were there beside these: a surprise */
 };
 
-/* 1, 0: nothing there now (or no room to send), -1: failed. What is received is good until
+/* 1, 0: nothing there now (or no room to send: `high_water` messages wait for the peer, or, at a
+ * ROUTER, 16 MiB of long ones), -1: failed. What is received is good until
  * the next call on this socket but socket_send(). A peer that is gone is no failure: socket_send() to
  * a ROUTER's returns 1, and the message is lost (`*gone` is set; may be NULL). */
 int socket_receive(struct socket *s, struct parcel *p, struct error *e);

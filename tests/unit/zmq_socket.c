@@ -27,7 +27,7 @@ try_open(enum socket_type type, const char *address, bool bind, const char *secr
 		.type = type,
 		.endpoints = &(struct endpoint){ address, bind },
 		.endpoint_count = 1,
-		.high_water = 10,
+		.high_water = 1000,
 		.retry_min = 0.01, .retry_max = 0.05,
 		.heartbeat = 5,
 		.max_message = MAX_MESSAGE,
@@ -402,6 +402,45 @@ endpoints(void)
 	socket_free(&tcp);
 }
 
+/* The high-water mark counts messages; long ones have a bound in bytes, too. */
+static void
+long_messages(void)
+{
+	static char text[1 << 20];
+	struct socket *router = open_socket(SOCKET_ROUTER, "tcp://127.0.0.1:0", true, NULL, NULL);
+	void *context = zmq_ctx_new(), *dealer = zmq_socket(context, ZMQ_DEALER);
+	const int one = 1, linger = 0;
+	const double end = now() + 20;
+	struct parcel m;
+	struct error e;
+	char id[256];
+	bool gone;
+	int count = 0, r = 0;
+
+	zmq_setsockopt(dealer, ZMQ_RCVHWM, &one, sizeof(one));
+	zmq_setsockopt(dealer, ZMQ_LINGER, &linger, sizeof(linger));
+	zmq_connect(dealer, socket_bound(router, 0));
+	zmq_send(dealer, "x", 1, 0);
+	tap_ok(hear(router, &m, 10), "somebody is there");
+	memcpy(id, m.peer_id.data, m.peer_id.len);
+	m = (struct parcel){ .peer_id = { id, m.peer_id.len }, .body = { text, sizeof(text) } };
+	while (count < 200 && (r = socket_send(router, &m, &gone, &e)) == 1 && !gone)
+		count++;
+	tap_ok(r == 0 && count >= 16 && count < 200, "who does not read is sent no more than some (%d)", count);
+	m.body.len = 1;
+	tap_ok(socket_send(router, &m, &gone, &e) == 1 && !gone, "but something short still");
+	for (; count > 0 && zmq_recv(dealer, text, sizeof(text), 0) == sizeof(text); count--)
+		;
+	tap_ok(count == 0, "it all comes");
+	m.body.len = sizeof(text);
+	while ((r = socket_send(router, &m, &gone, &e)) == 0 && now() < end)
+		hub_wait(hub, NULL, 0, 0.01, &e);
+	tap_ok(r == 1 && !gone, "and then there is room again");
+	zmq_close(dealer);
+	zmq_ctx_term(context);
+	socket_free(&router);
+}
+
 int
 main(void)
 {
@@ -420,6 +459,7 @@ main(void)
 	too_large();
 	admission();
 	endpoints();
+	long_messages();
 	hub_free(&hub);
 	return tap_done();
 }
