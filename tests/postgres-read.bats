@@ -173,6 +173,63 @@ commit() {
 	done
 }
 
+# many: more records than one connection is used for; long OPTION...: they are asked for, and
+# 60000 are read; rest: the others.
+MANY=150000
+many() { records $MANY $((NOW - 2 * MANY)) | monitor-ingest -q -d "$URL"; }
+long() {
+	rm -f rest
+	mkfifo rest
+	start sh -c 'exec monitor-query -o cat "$@" >rest 2>err' sh -d "$URL" "$@"
+	reader=$pid
+	exec {rest}<rest
+	sed -u 60000q <&"$rest" >out
+}
+rest() {
+	cat <&"$rest" >>out
+	exec {rest}<&-
+	wait "$reader" || { cat err; return 1; }
+}
+
+# readers ORDER [N]: the server processes that are asked, N of them at most.
+readers() {
+	sql "SELECT pid FROM pg_stat_activity WHERE application_name = 'monitor reader' AND datname = current_database() ORDER BY backend_start $1 LIMIT ${2-9}"
+}
+
+@test "a long answer comes over two connections, and goes on when either breaks, or both" {
+	many
+	seq $MANY | sed 's/^/number /' >all
+	for broken in 'ASC 1' 'DESC 1' 'ASC 2'; do
+		# shellcheck disable=SC2086 # two arguments
+		for order in '' -r; do
+			long $order
+			[ "$(readers ASC | wc -l)" = 2 ]
+			for process in $(readers $broken); do sql "SELECT pg_terminate_backend($process)" >&2; done
+			rest
+			if [ -z "$order" ]; then cmp all out; else tac all | cmp - out; fi
+		done
+	done
+}
+
+@test "a long answer that is not wanted any more leaves no connection" {
+	many
+	[ "$(monitor-query -d "$URL" -o cat | sed -u 60000q | wc -l)" = 60000 ]
+	none() { [ -z "$(readers ASC)" ]; }
+	until_true none
+	[ "$(monitor-query -d "$URL" -o cat -n 120000 | wc -l)" = 120000 ]
+}
+
+@test "a long answer comes over one connection where there is no second, and where a pooler has one only" {
+	many
+	seq $MANY | sed 's/^/number /' >all
+	sql "CREATE ROLE alone LOGIN CONNECTION LIMIT 1 IN ROLE monitor_reader"
+	monitor-query -d "${URL/monitor@/alone@}" -o cat | cmp all
+	grep -q 'too many connections for role "alone"' "$CLUSTER/log"
+	server pool 1
+	monitor-query -d "$URL&port=6432" -o cat | cmp all
+	kill "$(cat "$CLUSTER/pooler.pid")"
+}
+
 @test "a statement that was cancelled is asked again" {
 	records 3 | monitor-ingest -q -d "$URL"
 	waiting() { [ -n "$(sql "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")" ]; }

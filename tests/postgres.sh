@@ -10,8 +10,8 @@
 #   tests/postgres.sh restart DIR [fast|immediate]
 #   tests/postgres.sh standby DIR OF [SETTING=VALUE]...   make in DIR a standby of the cluster in OF
 #   tests/postgres.sh promote DIR                    and a primary of it
-#   tests/postgres.sh pool DIR                       a pooler, in transaction mode, before it: on port 6432
-#                                                    of the same socket's directory
+#   tests/postgres.sh pool DIR [N]                   a pooler, in transaction mode, before it: on port 6432
+#                                                    of the same socket's directory, with N connections (4)
 #   tests/postgres.sh run DIR COMMAND...             run one of PostgreSQL's programs as its user
 #
 # PostgreSQL refuses to run as root: then it runs as the package's user. SERVER_ENV holds variables
@@ -116,7 +116,7 @@ pool)
 		auth_type = trust
 		auth_file = $dir/pooler.users
 		pool_mode = transaction
-		default_pool_size = 4
+		default_pool_size = ${1-4}
 		logfile = $dir/pooler.log
 		pidfile = $dir/pooler.pid
 	END

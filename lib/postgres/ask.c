@@ -1,6 +1,8 @@
 /*
  * An answer: slices of a walk, each one statement that has ended before the first of its rows
- * is handed out. The next one is under way meanwhile, in an answer that turns out to be long.
+ * is handed out. The next one is under way meanwhile, in an answer that turns out to be long. What
+ * that takes is the server's time: so in a longer one two connections walk side by side, through
+ * one window of time each.
  */
 #include <stdlib.h>
 
@@ -11,25 +13,36 @@ enum {
 	SLICE_FIRST = 100,        /* rows: the first row at once */
 	SLICE_MOST = 20000,
 	SLICE_BYTES = 6 << 20,    /* about; to plan a statement takes as long as 500 rows */
-	LOOK_ROWS = 64,           /* so often it is seen to what has come of the next slice */
+	LOOK_ROWS = 64,           /* so often it is seen to what has come of the next slices */
+	LONG = 3,                 /* slices: what fills so many is worth a second connection */
+	LANES = 2,
 };
 
 struct slice {
-	struct pq_rows *rows;
+	struct pq_rows *rows;     /* NULL: none */
 	size_t count;
 	int64_t *places;          /* room for `room` */
 	size_t room;
 };
 
+/* A connection, and who walks over it. */
+struct lane {
+	struct postgres *s;       /* NULL: there is none, and the walk has ended */
+	struct course course;
+	struct slice next;
+	bool sent;                /* the next slice's statement */
+};
+
+/* Windows are taken in turn, so the turn is that of the lane with the earliest one: nobody takes one
+ * before who has the turn has. */
 struct asked {
 	struct postgres *s;
 	const struct query *q;
-	struct course course;
-	struct slice slices[2];
-	struct slice *shown, *next;
+	struct lane lanes[LANES];
+	unsigned turn;            /* the lane that the slice after the one that is shown comes from */
+	bool tried;               /* to connect a second time */
+	struct slice shown;
 	size_t shown_at;
-	bool sent;                /* the next slice's statement */
-	bool got;                 /* the next slice is there */
 	size_t slice_rows;        /* how many rows to ask for */
 	size_t slice_count;       /* slices so far */
 	size_t taken;             /* records that matched */
@@ -47,11 +60,24 @@ slice_free(struct slice *sl)
 	sl->places = NULL;
 }
 
+static struct lane *
+other(struct asked *k, const struct lane *l)
+{
+	return &k->lanes[l == &k->lanes[0]];
+}
+
+/* It will give no more. */
+static bool
+is_over(const struct lane *l)
+{
+	return l->course.ended && l->next.rows == NULL;
+}
+
 /* Rows for the next slice, if all that are still to be handed out of this one count. */
 static size_t
 rows_wanted(const struct asked *k)
 {
-	size_t left = k->q->limit - k->taken, here = k->shown == NULL ? 0 : k->shown->count - k->shown_at;
+	size_t left = k->q->limit - k->taken, here = k->shown.count - k->shown_at;
 
 	left -= here < left ? here : left;
 	return k->q->match == NULL && left < k->slice_rows ? left : k->slice_rows;
@@ -59,9 +85,10 @@ rows_wanted(const struct asked *k)
 
 /* The statement of the next slice; or the walk has ended. */
 static int
-plan(struct asked *k, struct slice *sl, struct error *e)
+plan(struct asked *k, struct lane *l, struct error *e)
 {
 	size_t rows = rows_wanted(k);
+	struct slice *sl = &l->next;
 
 	if (rows > sl->room) {
 		int64_t *places = realloc(sl->places, rows * sizeof(*places));
@@ -70,21 +97,28 @@ plan(struct asked *k, struct slice *sl, struct error *e)
 		sl->places = places;
 		sl->room = rows;
 	}
-	return course_plan(&k->course, rows, e);
+	return course_plan(&l->course, rows, e);
 }
 
-/* What the statement gives, if need be of a new connection. */
-static int
-fetch(struct asked *k, struct pq_rows **rows, struct error *e)
-{
-	const struct where *w = &k->course.where;
+static int settle(struct asked *k, struct error *e);
 
-	if (k->sent) {
-		k->sent = false;
-		if (pq_fetch(k->s->pq, rows, e) == 0)
+/* What the statement gives, if need be of a new connection: a pooler may have none before what the
+ * other one gives is read. */
+static int
+fetch(struct asked *k, struct lane *l, struct error *e)
+{
+	const struct where *w = &l->course.where;
+
+	if (l->sent) {
+		struct lane *o = other(k, l);
+		l->sent = false;
+		pq_await(l->s->pq, o->sent ? o->s->pq : NULL);
+		if (pq_fetch(l->s->pq, &l->next.rows, e) == 0)
 			return 0;
 	}
-	return course_query(&k->course, w->sql.data, &w->params, rows, e);
+	if (settle(k, e) == -1)
+		return -1;
+	return course_query(&l->course, w->sql.data, &w->params, &l->next.rows, e);
 }
 
 /* How many rows make a slice of the right size, as far as one can know. */
@@ -96,58 +130,113 @@ measure(struct asked *k, const struct slice *sl)
 	k->slice_rows = rows < SLICE_FIRST ? SLICE_FIRST : rows > SLICE_MOST ? SLICE_MOST : rows;
 }
 
-/* The next slice is there, whatever it takes. */
-static int
-get_next(struct asked *k, struct error *e)
+/* Has there been so much, and may there be, that a second connection is worth it? */
+static bool
+is_long(const struct asked *k)
 {
-	struct slice *sl = k->next;
+	return !k->tried && k->q->work == SIZE_MAX && k->slice_count >= LONG &&
+	    k->q->limit - k->taken > LONG * k->slice_rows;
+}
 
-	if (k->got)
+/* The lane's next slice is there, whatever it takes. */
+static int
+get_next(struct asked *k, struct lane *l, struct error *e)
+{
+	struct slice *sl = &l->next;
+
+	if (sl->rows != NULL)
 		return 0;
-	pq_free(&sl->rows);
-	sl->count = 0;
-	if (!k->sent && plan(k, sl, e) == -1)
+	if (!l->sent && plan(k, l, e) == -1)
 		return -1;
-	if (k->course.ended)
+	if (l->course.ended)
 		return 0;
-	if (fetch(k, &sl->rows, e) == -1)
+	if (fetch(k, l, e) == -1)
 		return -1;
 	sl->count = pq_count(sl->rows);
-	course_took(&k->course, sl->rows, sl->places);
-	measure(k, sl);
 	k->slice_count++;
-	k->course.begun = true;
-	k->got = true;
+	l->course.share = is_long(k);
+	course_took(&l->course, sl->rows, sl->places);
+	measure(k, sl);
+	l->course.begun = true;
 	return 0;
 }
 
-/* The slice behind the one that is shown, before it is needed. What goes wrong shows when it is. */
-static void
-send_ahead(struct asked *k)
+/* Nothing is under way. */
+static int
+settle(struct asked *k, struct error *e)
 {
-	struct where *w = &k->course.where;
+	for (int i = 0; i < LANES; i++)
+		if (k->lanes[i].sent && get_next(k, &k->lanes[i], e) == -1)
+			return -1;
+	return 0;
+}
 
-	if (k->slice_count < 2 || k->q->work != SIZE_MAX || rows_wanted(k) == 0 ||
-	    plan(k, k->next, NULL) == -1)
+/* A lane's next slice, before it is needed: false if it has to wait for its turn. What goes wrong
+ * shows then. */
+static bool
+send_ahead(struct asked *k, struct lane *l)
+{
+	struct where *w = &l->course.where;
+
+	if (l->sent || l->next.rows != NULL || l->course.ended)
+		return true;
+	if (k->slice_count < 2 || k->q->work != SIZE_MAX || rows_wanted(k) == 0 || plan(k, l, NULL) == -1)
+		return false;
+	if (!l->course.ended)
+		l->sent = pq_send(l->s->pq, w->sql.data, &w->params, NULL) == 0;
+	return true;
+}
+
+/* A second connection, beside the first, if it can be had. Nothing is under way: a pooler may have
+ * only one. */
+static void
+add_lane(struct asked *k)
+{
+	struct lane *first = &k->lanes[0], *l = &k->lanes[1];
+
+	k->tried = true;
+	if ((l->s = postgres_beside(k->s)) != NULL &&
+	    course_beside(&l->course, l->s, &first->course, NULL) == 0)
 		return;
-	if (!k->course.ended)
-		k->sent = pq_send(k->s->pq, w->sql.data, &w->params, NULL) == 0;
+	postgres_close(l->s);
+	l->s = NULL;
+	first->course.rest->shared = false;
 }
 
 /* The next slice is the one that is shown. */
 static int
 show_next(struct asked *k, struct error *e)
 {
-	if (get_next(k, e) == -1)
+	struct lane *l = &k->lanes[k->turn];
+	struct slice last = k->shown;
+
+	if (is_over(l))
+		l = other(k, l);
+	if (get_next(k, l, e) == -1)
 		return -1;
-	if (!k->got)
+	if (l->next.rows == NULL)
 		return 0;   /* the walk has ended */
-	k->shown = k->next;
+	k->shown = l->next;
 	k->shown_at = 0;
-	k->next = k->shown == &k->slices[0] ? &k->slices[1] : &k->slices[0];
-	k->got = false;
-	send_ahead(k);
+	l->next = last;
+	pq_free(&l->next.rows);
+	if (!l->course.inside && !is_over(other(k, l)))
+		l = other(k, l);
+	k->turn = (unsigned)(l - k->lanes);
+	if (k->lanes[0].course.rest->shared && !k->tried)
+		add_lane(k);
+	if (send_ahead(k, l))
+		send_ahead(k, other(k, l));
 	return 0;
+}
+
+/* What has come of the next ones. */
+static void
+look(struct asked *k)
+{
+	for (int i = 0; i < LANES; i++)
+		if (k->lanes[i].sent)
+			pq_look(k->lanes[i].s->pq);
 }
 
 /* ---- rows -------------------------------------------------------------------------------- */
@@ -196,7 +285,7 @@ fetch_texts(struct asked *k, struct record *r, int64_t arrival, struct error *e)
 
 	pq_free(&k->texts);
 	pq_int(&p, arrival);
-	if ((k->sent && get_next(k, e) == -1) || course_query(&k->course, sql[table], &p, &k->texts, e) == -1)
+	if (settle(k, e) == -1 || course_query(&k->lanes[0].course, sql[table], &p, &k->texts, e) == -1)
 		return -1;
 	if (pq_count(k->texts) == 0)
 		return 0;
@@ -214,13 +303,13 @@ take(struct asked *k, size_t i, struct record *r, struct error *e)
 	const struct match *match = k->q->match;
 	int rc = 1;
 
-	if (k->shown->places[i] == -1)
+	if (k->shown.places[i] == -1)
 		return 0;
-	if (!read_row(k->shown, i, r))
-		rc = fetch_texts(k, r, pq_get_int(k->shown->rows, i, COLUMN_ARRIVAL), e);
+	if (!read_row(&k->shown, i, r))
+		rc = fetch_texts(k, r, pq_get_int(k->shown.rows, i, COLUMN_ARRIVAL), e);
 	if (rc != 1 || (match != NULL && !match_test(match, r->message)))
 		return rc == -1 ? -1 : 0;
-	k->at = (struct cursor){ r->time, k->shown->places[i], (uint64_t)k->s->id };
+	k->at = (struct cursor){ r->time, k->shown.places[i], (uint64_t)k->s->id };
 	k->taken++;
 	return 1;
 }
@@ -229,7 +318,7 @@ take(struct asked *k, size_t i, struct record *r, struct error *e)
 static bool
 enough(const struct asked *k)
 {
-	return k->q->work != SIZE_MAX && k->course.work >= k->q->work && k->slice_count > 0;
+	return k->q->work != SIZE_MAX && k->lanes[0].course.work >= k->q->work && k->slice_count > 0;
 }
 
 /* ---- an answer -------------------------------------------------------------------------------- */
@@ -250,13 +339,14 @@ postgres_ask(void *impl, const struct query *q, struct error *e)
 	}
 	k->s = s;
 	k->q = q;
-	k->next = &k->slices[0];
 	k->slice_rows = SLICE_FIRST;
-	if (course_init(&k->course, s, q, e) == -1) {
+	k->lanes[0].s = s;
+	k->lanes[1].course.ended = true;
+	if (course_init(&k->lanes[0].course, s, q, e) == -1) {
 		free(k);
 		return NULL;
 	}
-	k->at = k->course.at;
+	k->at = k->lanes[0].course.at;
 	return k;
 }
 
@@ -267,18 +357,18 @@ postgres_next(void *answer, struct record *r, struct error *e)
 	int rc = 0;
 
 	while (rc == 0 && k->taken < k->q->limit) {
-		while (k->shown == NULL || k->shown_at == k->shown->count) {
-			if (k->course.ended && !k->got)
+		while (k->shown_at == k->shown.count) {
+			if (is_over(&k->lanes[0]) && is_over(&k->lanes[1]))
 				return 0;
 			if (enough(k)) {
-				k->at = k->course.at;
+				k->at = k->lanes[0].course.at;
 				return 2;
 			}
 			if (show_next(k, e) == -1)
 				return -1;
 		}
-		if (k->sent && k->shown_at % LOOK_ROWS == 0)
-			pq_look(k->s->pq);
+		if (k->shown_at % LOOK_ROWS == 0)
+			look(k);
 		rc = take(k, k->shown_at++, r, e);
 	}
 	return rc;
@@ -296,11 +386,15 @@ postgres_end_ask(void *answer)
 {
 	struct asked *k = answer;
 
-	if (k->sent)
-		postgres_disconnect(k->s);
-	course_free(&k->course);
-	slice_free(&k->slices[0]);
-	slice_free(&k->slices[1]);
+	for (int i = 0; i < LANES; i++) {
+		struct lane *l = &k->lanes[i];
+		if (l->sent)
+			postgres_disconnect(l->s);
+		course_free(&l->course);
+		slice_free(&l->next);
+	}
+	postgres_close(k->lanes[1].s);
+	slice_free(&k->shown);
 	pq_free(&k->texts);
 	free(k);
 }

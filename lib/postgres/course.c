@@ -61,7 +61,7 @@ place_to_arrival(struct postgres *s, int64_t *place, struct error *e)
 int
 course_init(struct course *c, struct postgres *s, const struct query *q, struct error *e)
 {
-	*c = (struct course){ .s = s, .q = q };
+	*c = (struct course){ .s = s, .q = q, .rest = &c->own };
 	c->ended = q->limit == 0 || where_nothing(q);
 	c->at = q->after != NULL && q->after->store != 0 ? *q->after :
 	    (struct cursor){ -INFINITY, 0, (uint64_t)s->id };
@@ -73,6 +73,25 @@ course_init(struct course *c, struct postgres *s, const struct query *q, struct 
 		return 0;
 	course_free(c);
 	return -1;
+}
+
+int
+course_beside(struct course *c, struct postgres *s, struct course *first, struct error *e)
+{
+	struct where where;
+	struct cursor end;
+
+	if (postgres_end(s, &end, e) == -1)
+		return -1;
+	if (s->id != first->s->id || place_number(end.arrival) < first->number)
+		return error_set(e, ERROR_BUSY, "%s: not all is there yet", s->where);
+	if (where_init(&where, first->q, e) == -1)
+		return -1;
+	*c = *first;
+	c->s = s;
+	c->where = where;
+	c->inside = c->bounds.behind = false;
+	return 0;
 }
 
 void

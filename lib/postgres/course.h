@@ -42,6 +42,13 @@ struct batch {
 	int64_t first, last;
 };
 
+/* In the order of time: what no window has been made of yet. */
+struct course_rest {
+	double edge;     /* from here on; backwards: down to here */
+	double length;   /* of the next window */
+	bool shared;     /* two make windows of it, each of about what a statement gives */
+};
+
 struct course {
 	struct postgres *s;
 	const struct query *q;
@@ -53,10 +60,13 @@ struct course {
 	size_t work;                    /* rows looked at, about */
 	struct where_bounds bounds;
 
-	/* In the order of time: windows, each twice as long as the one before. */
+	/* In the order of time: windows. */
 	double oldest, newest;          /* the tables of log and notification hold times between these */
-	double length;                  /* of the next window */
+	int64_t number;                 /* the newest batch that counts */
 	bool inside;                    /* the window has not been read to its end */
+	size_t window_rows;             /* what it has given so far */
+	bool share;                     /* from the next statement on that does not end it, two may walk */
+	struct course_rest own, *rest;  /* `rest`: ours, or that of who we walk beside */
 
 	/* In the order of arrival: batches, and of these the run that is next. */
 	struct batch *batches;
@@ -66,9 +76,14 @@ struct course {
 	int64_t run_first, run_last;    /* arrivals in the run that are still to be read */
 };
 
-/* The query must last as long as the walk. */
+/* The query must last as long as the walk, and `c` stay where it is. */
 int course_init(struct course *c, struct postgres *s, const struct query *q, struct error *e);
 void course_free(struct course *c);
+
+/* Walk beside `first`, over a connection of one's own: both take windows from what is left in the
+ * order of time, so that first's, ours and first's again come one behind the other. -1: the store
+ * behind `s` does not have all that the other has (a standby may be late); or no memory. */
+int course_beside(struct course *c, struct postgres *s, struct course *first, struct error *e);
 
 /* Make the next statement, c->where, of `limit` rows at most; or end. It may ask the server
  * something: nothing else may be under way. */

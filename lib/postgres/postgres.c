@@ -118,7 +118,7 @@ postgres_claims(const char *url, const char **rest)
 	return pq_claims(url);
 }
 
-static void
+void
 postgres_close(void *impl)
 {
 	struct postgres *s = impl;
@@ -152,6 +152,16 @@ postgres_open(const char *conninfo, enum store_mode mode, int stop_fd, struct er
 		*e = s->away;
 	postgres_close(s);
 	return NULL;
+}
+
+struct postgres *
+postgres_beside(const struct postgres *s)
+{
+	struct postgres *other = postgres_open(s->conninfo, STORE_READ, s->trouble.stop_fd, NULL);
+
+	if (other != NULL)
+		other->trouble = s->trouble;
+	return other;
 }
 
 /* ---- what PostgreSQL has its own tools for ---------------------------------------------- */

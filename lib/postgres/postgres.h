@@ -48,6 +48,11 @@ int postgres_connect(struct postgres *s, struct error *e);
 /* Close a connection that is lost, or whose state nobody knows. */
 void postgres_disconnect(struct postgres *s);
 
+/* Another connection to the same store, for who reads: a store of its own, until
+ * postgres_close(). NULL: there is none to be had. */
+struct postgres *postgres_beside(const struct postgres *s);
+void postgres_close(void *impl);
+
 /* One statement by itself, for a reader. On a connection that turns out to be lost it is sent
  * once more, on a new one. */
 int postgres_query(struct postgres *s, const char *sql, const struct pq_params *p,

@@ -114,9 +114,11 @@ int pq_pipeline(struct pq *q, struct pq_step *steps, size_t n, struct error *e);
 
 /* One statement, without waiting: send, do something else, then fetch. Nothing else may
  * be sent in between. A long answer waits at the server for whoever reads it: pq_look() now and
- * then takes what has come. */
+ * then takes what has come. pq_await() waits until all has, and takes what comes over another
+ * connection meanwhile (NULL: there is none). */
 int pq_send(struct pq *q, const char *sql, const struct pq_params *p, struct error *e);
 void pq_look(struct pq *q);
+void pq_await(struct pq *q, struct pq *beside);
 int pq_fetch(struct pq *q, struct pq_rows **rows, struct error *e);
 
 /* Has the server warned since this was last asked? */

@@ -1,3 +1,4 @@
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -58,6 +59,10 @@ pq_get_int(const struct pq_rows *r, size_t row, int column)
 	int n = PQgetlength(result_of(r), (int)row, column);
 	uint64_t bits = n > 1 && p[0] & 0x80 ? UINT64_MAX : 0;   /* a bool is one byte */
 
+	if (n == sizeof(bits)) {
+		memcpy(&bits, p, sizeof(bits));
+		return (int64_t)be64toh(bits);
+	}
 	for (int i = 0; i < n; i++)
 		bits = bits << 8 | p[i];
 	return (int64_t)bits;
@@ -76,18 +81,20 @@ pq_get_double(const struct pq_rows *r, size_t row, int column)
 struct str
 pq_get_text(const struct pq_rows *r, size_t row, int column)
 {
-	if (PQgetisnull(result_of(r), (int)row, column))
+	size_t n = (size_t)PQgetlength(result_of(r), (int)row, column);
+
+	if (n == 0 && PQgetisnull(result_of(r), (int)row, column))
 		return (struct str){ NULL, 0 };
-	return (struct str){ PQgetvalue(result_of(r), (int)row, column),
-	    (size_t)PQgetlength(result_of(r), (int)row, column) };
+	return (struct str){ PQgetvalue(result_of(r), (int)row, column), n };
 }
 
 /* ---- waiting ----------------------------------------------------------------------- */
 
-/* Until what was put in is sent (`result`: and the next result is there). False: stopped, or it is
- * `end`. A connection that is lost ends the wait, and shows in what is done next. */
+/* Until what was put in is sent (`result`: and the next result is there), and take what comes for
+ * `beside` meanwhile. False: stopped, or it is `end`. A connection that is lost ends the wait, and
+ * shows in what is done next. */
 static bool
-wait_until(struct pq *q, bool result, double end)
+wait_until(struct pq *q, bool result, double end, struct pq *beside)
 {
 	double left;
 
@@ -96,14 +103,17 @@ wait_until(struct pq *q, bool result, double end)
 		struct pollfd fds[] = {
 			{ .fd = PQsocket(q->conn), .events = unsent == 1 ? POLLIN | POLLOUT : POLLIN },
 			{ .fd = q->stop_fd, .events = POLLIN },
+			{ .fd = beside != NULL ? PQsocket(beside->conn) : -1, .events = POLLIN },
 		};
 
 		if (unsent == -1 || (result ? PQisBusy(q->conn) == 0 : unsent == 0))
 			return true;
 		if ((left = end - when_ticks()) <= 0)
 			return false;
-		if (poll(fds, 2, isfinite(left) ? (int)(left * 1000) + 1 : -1) == -1)
+		if (poll(fds, 3, isfinite(left) ? (int)(left * 1000) + 1 : -1) == -1)
 			continue;   /* EINTR */
+		if (fds[2].revents != 0)
+			pq_look(beside);
 		if (fds[1].revents != 0)
 			q->stopped = true;
 		else if ((fds[0].revents & ~POLLOUT) != 0 && PQconsumeInput(q->conn) != 1)
@@ -115,7 +125,7 @@ wait_until(struct pq *q, bool result, double end)
 static bool
 wait_for(struct pq *q, bool result)
 {
-	return wait_until(q, result, INFINITY);
+	return wait_until(q, result, INFINITY, NULL);
 }
 
 static PGresult *
@@ -261,6 +271,12 @@ pq_look(struct pq *q)
 		PQconsumeInput(q->conn);   /* what is wrong shows when it is fetched */
 }
 
+void
+pq_await(struct pq *q, struct pq *beside)
+{
+	wait_until(q, true, INFINITY, beside);
+}
+
 int
 pq_fetch(struct pq *q, struct pq_rows **rows, struct error *e)
 {
@@ -289,7 +305,7 @@ pq_query_within(struct pq *q, double seconds, const char *sql, const struct pq_p
 		*rows = NULL;
 	if (send_params(q, sql, p, e) == -1)
 		return -1;
-	if (!wait_until(q, true, when_ticks() + seconds) && !cancel(q) && !q->stopped) {
+	if (!wait_until(q, true, when_ticks() + seconds, NULL) && !cancel(q) && !q->stopped) {
 		q->broken = true;
 		return error_set(e, ERROR_BUSY, "%s: no answer", q->where);
 	}
