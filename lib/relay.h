@@ -30,6 +30,7 @@
 #define RELAY_RUN_SIZE 16             /* random bytes that stand for one run of a program */
 /* Bytes of lines in a batch, but for a longer line: so many, or a 16th of the credit at a welcome,
  * but not beyond the second. */
+#define RELAY_CREDIT_BATCHES 16
 #define RELAY_BATCH ((size_t)64 << 10)
 #define RELAY_BATCH_MOST ((size_t)256 << 10)
 #define RELAY_LINES_HEAD 24           /* bytes in front of a batch */

@@ -55,6 +55,14 @@ stored() {
 	cmp <(monitor-query -q -d m.db -o ndjson | sort) <(sort "$PROJECT/share/sample.ndjson")
 }
 
+@test "who takes no long messages is sent none" {
+	pull --max-message 100k
+	seq 30000 | sed 's/.*/{"level":30,"time":&,"sender":"s","message":"number &"}/' >lines
+	run -0 timeout 20 monitor-zmq push "$there" <lines
+	[[ $output == *"30000 lines settled (0 refused, 0 sent again)"* ]]
+	[ "$(count)" = 30000 ]
+}
+
 @test "with --ack it is a sink, and says only what the far sink has said" {
 	mkfifo answers
 	exec {say}<>answers

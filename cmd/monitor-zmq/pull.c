@@ -252,12 +252,25 @@ open_sink(struct pull *p, struct error *e)
 	return p->sink != NULL ? 0 : -1;
 }
 
+/* So much credit that the batches it makes are not longer than a message may be. */
+static uint64_t
+room_for_batches(const struct settings *s)
+{
+	const uint64_t longest = RELAY_BATCH_MOST + RELAY_LINES_HEAD;
+	uint64_t batch;
+
+	if (s->max_message >= longest)
+		return s->room;
+	batch = s->max_message > RELAY_LINES_HEAD ? s->max_message - RELAY_LINES_HEAD : 0;
+	return batch * RELAY_CREDIT_BATCHES < s->room ? batch * RELAY_CREDIT_BATCHES : s->room;
+}
+
 static int
 open_relay(struct pull *p, struct error *e)
 {
 	struct relay_pull_settings s = {
 		.sink = p->sink,
-		.room = p->settings->room,
+		.room = room_for_batches(p->settings),
 		.heartbeat = WORD,
 		.defaults = p->settings->defaults,
 		.say = on_relay_says,

@@ -371,7 +371,8 @@ welcome(struct relay_push *r, const struct relay_frame *f)
 	memcpy(r->puller, f->run, RELAY_RUN_SIZE);
 	r->state = OPEN;
 	r->credit = f->credit;
-	r->full = (size_t)fmin(fmax((double)f->credit / 16, RELAY_BATCH), RELAY_BATCH_MOST);
+	r->full = (size_t)fmin(fmax((double)f->credit / RELAY_CREDIT_BATCHES, RELAY_BATCH),
+	    RELAY_BATCH_MOST);
 }
 
 static int
