@@ -124,9 +124,9 @@ make(struct pq *q, double interval, struct error *left, struct error *e)
 	return pq_run(q, "ROLLBACK TO roles", e);
 }
 
-/* What has changed so far are functions, and what they have to themselves: the newest take the place of all
- * others. (Version 1 had locks that whoever may log in could hold. A batch that still waits for one may take the number of one that
- * holds the new lock: then it is tried again.) */
+/* What has changed so far are functions, and what they have to themselves: the newest take the place
+ * of all others. (Version 1 had locks that whoever may log in could hold. A batch that still waits for
+ * one may take the number of one that holds the new lock: then it is tried again.) */
 static int
 migrate(struct pq *q, struct error *e)
 {
