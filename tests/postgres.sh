@@ -44,9 +44,15 @@ url() {
 	echo "postgresql://monitor@/$1?host=${dir//\//%2F}"
 }
 
-# ctl VERB [OPTION]...: pg_ctl, and wait. (Nobody's descriptor 3 stays open in a server.)
+# ctl VERB [OPTION]...: pg_ctl, and wait; what fails shows what the server did. (Nobody's descriptor 3 stays
+# open in a server.)
 ctl() {
-	as_server env "${server_env[@]}" "$programs/pg_ctl" -D "$data" -w -t 60 "$@" >"$dir/$1.log" 3>&-
+	as_server env "${server_env[@]}" "$programs/pg_ctl" -D "$data" -w -t 60 "$@" >"$dir/$1.log" 3>&- || {
+		tail -n 20 "$dir/log" >&2
+		[ ! -s "$data/postmaster.pid" ] ||
+			ps -o pid,stat,wchan:24,args --ppid "$(head -n 1 "$data/postmaster.pid")" >&2
+		return 1
+	}
 }
 
 # new: the directory, and what is to be in its settings.
