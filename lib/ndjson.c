@@ -214,9 +214,7 @@ find_members(struct ndjson *r, struct str text, struct found found[MEMBER_EXTRA]
 	while (!scan_take(s, '}')) {
 		if (!scan_string(s, &key))
 			return -1;
-		scan_space(s);
-		scan_take(s, ':');
-		scan_space(s);
+		scan_colon(s);
 		value = s->p;
 		if (!scan_skip(s))
 			return -1;
@@ -503,12 +501,8 @@ ndjson_peek(struct ndjson *r, struct str line, struct ndjson_line *out)
 		s->p = s->end;
 	do {
 		scan_space(s);
-		if (!scan_string(s, &key))
+		if (!scan_string(s, &key) || !scan_colon(s))
 			break;
-		scan_space(s);
-		if (!scan_take(s, ':'))
-			break;
-		scan_space(s);
 		value = s->p;
 		m = scan_member(key);
 		if (m == MEMBER_SOURCE)

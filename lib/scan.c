@@ -59,6 +59,16 @@ scan_space(struct scanner *s)
 		s->p++;
 }
 
+bool
+scan_colon(struct scanner *s)
+{
+	scan_space(s);
+	if (!scan_take(s, ':'))
+		return false;
+	scan_space(s);
+	return true;
+}
+
 /* ---- strings ------------------------------------------------------------ */
 
 #ifdef __SSE2__
@@ -310,11 +320,7 @@ scan_name(struct scanner *s, struct str *name)
 	if (!pass_string(s, name) ||
 	    (name->len > 0 && memchr(name->data, '\0', name->len) != NULL))
 		return false;
-	scan_space(s);
-	if (!scan_take(s, ':'))
-		return false;
-	scan_space(s);
-	return true;
+	return scan_colon(s);
 }
 
 /* The members of an object or the elements of an array, behind the bracket. */
@@ -504,15 +510,12 @@ take_key(struct scanner *s, enum member guess, enum member *m, struct str *key)
 {
 	if (take_usual(s, &usual[guess])) {
 		*m = guess;
-	} else {
-		if (!scan_string(s, key))
-			return false;
 		scan_space(s);
-		if (!scan_take(s, ':'))
-			return false;
-		*m = scan_member(*key);
+		return true;
 	}
-	scan_space(s);
+	if (!scan_string(s, key) || !scan_colon(s))
+		return false;
+	*m = scan_member(*key);
 	return true;
 }
 

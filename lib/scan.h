@@ -77,6 +77,9 @@ scan_take(struct scanner *s, char c)
 	return true;
 }
 
+/* Step over the colon behind a member's name, and the spaces around it. False: there is none. */
+bool scan_colon(struct scanner *s);
+
 /* Take a string and undo its escapes; a lone surrogate becomes U+FFFD. Without
  * escapes the result points into the line, else into s->text. False: it is none,
  * or there was no memory. */
