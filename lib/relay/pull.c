@@ -99,18 +99,29 @@ grant_waiting(struct relay_pull *r)
 
 /* ---- messages in -------------------------------------------------------- */
 
+/* Forget what was known of it, and know it anew. NULL: no memory. */
+static struct relay_pusher *
+begin_anew(struct relay_pull *r, struct str id, struct str peer, struct error *e)
+{
+	struct relay_pusher *p = relay_pushers_find(&r->all, id);
+
+	if (p != NULL)
+		relay_pushers_drop(&r->all, p);
+	if ((p = relay_pushers_add(&r->all, id, peer)) == NULL)
+		error_memory(e);
+	return p;
+}
+
 static int
 greeted(struct relay_pull *r, struct str id, struct str peer, const struct relay_frame *f,
     double now, struct error *e)
 {
-	struct relay_pusher *p = relay_pushers_find(&r->all, id);
+	struct relay_pusher *p;
 
 	if (r->stopped)
 		return 0;
-	if (p != NULL)
-		relay_pushers_drop(&r->all, p);
-	if ((p = relay_pushers_add(&r->all, id, peer)) == NULL)
-		return error_memory(e);
+	if ((p = begin_anew(r, id, peer, e)) == NULL)
+		return -1;
 	p->greeted = p->welcome = true;
 	p->greeting = f->greeting;
 	p->expected = p->settled = p->told = f->number;
@@ -130,15 +141,13 @@ greeted(struct relay_pull *r, struct str id, struct str peer, const struct relay
 static int
 ask_again(struct relay_pull *r, struct str id, struct str peer, uint64_t greeting, struct error *e)
 {
-	struct relay_pusher *p = relay_pushers_find(&r->all, id);
+	struct relay_pusher *p;
 
 	r->stats.ungreeted++;
 	if (r->stopped)
 		return 0;
-	if (p != NULL)
-		relay_pushers_drop(&r->all, p);
-	if ((p = relay_pushers_add(&r->all, id, peer)) == NULL)
-		return error_memory(e);
+	if ((p = begin_anew(r, id, peer, e)) == NULL)
+		return -1;
 	p->again = true;
 	p->greeting = greeting;
 	relay_pushers_wake(&r->all, p);
